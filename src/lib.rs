@@ -1,1 +1,10 @@
-//! On-device inference for the Coral Edge TPU.
+//! On-device inference for the Coral Edge TPU: verified quantized TFLite models on integer-only kernels.
+
+#![deny(unsafe_code)]
+#![deny(
+    clippy::undocumented_unsafe_blocks,
+    clippy::multiple_unsafe_ops_per_block
+)]
+#![warn(missing_docs)]
+
+pub mod tensor;
