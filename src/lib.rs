@@ -5,6 +5,5 @@
     clippy::undocumented_unsafe_blocks,
     clippy::multiple_unsafe_ops_per_block
 )]
-#![warn(missing_docs)]
 
 pub mod tensor;

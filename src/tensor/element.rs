@@ -107,7 +107,7 @@ pub trait Element: Pod + sealed::Sealed {
 
 /// Implements [`Element`] for a Rust type over the tensor types it views.
 macro_rules! element {
-    ($($rust:ty => $name:literal: $ty:pat;)*) => {$(
+    ($($rust:ty => $name:literal: $ty:pat),* $(,)?) => {$(
         impl sealed::Sealed for $rust {}
         impl Element for $rust {
             const NAME: &'static str = $name;
@@ -119,16 +119,16 @@ macro_rules! element {
 }
 
 element! {
-    f32 => "f32": TensorType::Float32;
-    f64 => "f64": TensorType::Float64;
-    i8 => "i8": TensorType::Int8;
-    u8 => "u8": TensorType::UInt8 | TensorType::Bool | TensorType::Int4;
-    i16 => "i16": TensorType::Int16;
-    u16 => "u16": TensorType::UInt16 | TensorType::Float16;
-    i32 => "i32": TensorType::Int32;
-    u32 => "u32": TensorType::UInt32 | TensorType::Resource;
-    i64 => "i64": TensorType::Int64;
-    u64 => "u64": TensorType::UInt64;
+    f32 => "f32": TensorType::Float32,
+    f64 => "f64": TensorType::Float64,
+    i8 => "i8": TensorType::Int8,
+    u8 => "u8": TensorType::UInt8 | TensorType::Bool | TensorType::Int4,
+    i16 => "i16": TensorType::Int16,
+    u16 => "u16": TensorType::UInt16 | TensorType::Float16,
+    i32 => "i32": TensorType::Int32,
+    u32 => "u32": TensorType::UInt32 | TensorType::Resource,
+    i64 => "i64": TensorType::Int64,
+    u64 => "u64": TensorType::UInt64,
 }
 
 #[cfg(test)]
