@@ -6,4 +6,5 @@
     clippy::multiple_unsafe_ops_per_block
 )]
 
+pub mod fixedpoint;
 pub mod tensor;

@@ -1,0 +1,35 @@
+//! TFLite's integer arithmetic, bit for bit: what every quantized kernel is built from.
+//!
+//! A quantized tensor stores integers `q` that stand for the reals `scale * (q - zero_point)`. Kernels accumulate products
+//! of such integers exactly in 32 bits and then *requantize*: they multiply the accumulator by one real number made of
+//! the scales, in fixed point ([`QuantizedMultiplier`]), add the zero point and clamp. Which ties go where in that one
+//! step decides whether an implementation agrees with TFLite on every output or only on most; [`rounding`] has the rules,
+//! [`Profile`] the named variants between releases.
+//!
+//! This folder owns pure integer arithmetic and the floating-point preparation of its constants. Float32 and float64 are
+//! kept apart step by step, as upstream has them, because a product rounded to float32 first gives another multiplier.
+//! It knows no tensors, files, operators or other folders, and has no unsafe code.
+//!
+//! Names are upstream's in snake case, so that both can be searched: gemmlowp `fixedpoint/fixedpoint.h` and TFLite
+//! `kernels/internal/{common,quantization_util,cppmath}.h`. Each file states the versions it was read from.
+
+mod activation;
+mod multiplier;
+mod profile;
+mod quantize;
+pub mod rounding;
+
+pub use activation::{ActivationRangeError, FusedActivation, quantized_activation_range};
+pub use multiplier::{
+    MultiplierError, QuantizedMultiplier, downscale_multiplier_to_i16,
+    multiply_by_quantized_multiplier, multiply_by_quantized_multiplier_greater_than_one,
+    multiply_by_quantized_multiplier_smaller_than_one_exp,
+};
+pub use profile::{Profile, Rounding, UnknownProfile};
+pub use quantize::{
+    dequantize_f32, float_to_i32, quantize_f32, round_half_away, round_half_away_f64,
+};
+pub use rounding::{
+    rounding_divide_by_pot, rounding_half_sum, saturating_rounding_doubling_high_mul,
+    saturating_rounding_multiply_by_pot,
+};
