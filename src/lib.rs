@@ -7,4 +7,5 @@
 )]
 
 pub mod fixedpoint;
+pub mod oracle;
 pub mod tensor;
