@@ -6,5 +6,8 @@
 //! | module | what it holds |
 //! | --- | --- |
 //! | [`npy`] | one array in a `.npy` file |
+//! | `npz` | named arrays in a `.npz` file (feature `npz`) |
 
 pub mod npy;
+#[cfg(feature = "npz")]
+pub mod npz;
