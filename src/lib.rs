@@ -8,4 +8,6 @@
 
 pub mod fixedpoint;
 pub mod oracle;
+#[doc(hidden)]
+pub mod schema;
 pub mod tensor;
