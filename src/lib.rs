@@ -6,6 +6,7 @@
     clippy::multiple_unsafe_ops_per_block
 )]
 
+pub mod device;
 pub mod fixedpoint;
 pub mod oracle;
 #[doc(hidden)]
