@@ -7,6 +7,8 @@
 )]
 
 pub mod device;
+#[cfg(unix)]
+pub mod ffi;
 pub mod fixedpoint;
 pub mod oracle;
 #[doc(hidden)]
