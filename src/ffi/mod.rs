@@ -15,6 +15,7 @@
 //! newest size of what the library reads, so builds against TFLite 2.5 through 2.19 work unchanged.
 
 pub mod edgetpu;
+pub mod host;
 pub mod library;
 pub mod open;
 mod stderr;
@@ -24,5 +25,6 @@ pub use edgetpu::{
     DelegateOptions, DeviceKind, DeviceRecord, EdgeTpuLibrary, LibraryVersion, OptionError,
     Performance,
 };
+pub use host::{HostError, NodeId, Session, SessionBuilder, TensorSpec};
 pub use library::{LibraryError, SearchPath};
 pub use open::{EdgeTpu, OpenError};
