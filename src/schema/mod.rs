@@ -8,8 +8,10 @@
 //! default, everything else as `Option`; enumerations are numbers with constants, because a file may hold any number.
 //!
 //! - [`tflite`]: the model file.
+//! - [`darwinn`]: the package for the Edge TPU inside a compiled model.
 //! - [`Verified`]: bytes that were verified once and can be read ever after.
 
+pub mod darwinn;
 mod read;
 pub mod tflite;
 mod verified;
