@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::super::tflite::VerifiedModel;
-use super::super::{darwinn, read_root, verifier_options};
+use super::super::{darwinn, metadata, read_root, verifier_options};
 use super::contents;
 
 /// The corpus, or a loud word that it is missing.
@@ -273,4 +273,54 @@ fn packages_of_compiled_models_read_as_the_protocol_notes_say() {
         assert_eq!(found, case.executables, "{model}");
     }
     assert!(shapes > 0, "no layer has a shape");
+}
+
+#[test]
+fn metadata_of_models_names_their_label_files() {
+    let Some(corpus) = corpus() else {
+        return;
+    };
+    let (mut described, mut labelled) = (0, 0);
+    for entry in std::fs::read_dir(corpus.join("models")).unwrap() {
+        let path = entry.unwrap().path();
+        let verified = VerifiedModel::new(std::fs::read(&path).unwrap()).unwrap();
+        let model = verified.root();
+        let named = |name: &str| {
+            let mut all = model.metadata().into_iter().flatten();
+            all.find(|metadata| metadata.name() == Some(name))
+        };
+        let Some(entry) = named("TFLITE_METADATA") else {
+            continue;
+        };
+        let buffer = model
+            .buffers()
+            .unwrap()
+            .get(usize::try_from(entry.buffer()).unwrap());
+        let bytes = buffer.data().unwrap().bytes();
+        let root = metadata::root_as_model_metadata(bytes, &verifier_options(bytes.len())).unwrap();
+        let subgraph = root.subgraph_metadata().unwrap().get(0);
+        let outputs = model.subgraphs().unwrap().get(0).outputs().unwrap();
+        let tensors = subgraph.output_tensor_metadata().unwrap();
+        assert_eq!(tensors.len(), outputs.len(), "{}", path.display());
+        for file in tensors
+            .iter()
+            .flat_map(|tensor| tensor.associated_files())
+            .flatten()
+        {
+            let name = file.name().unwrap();
+            assert!(file.type_().variant_name().is_some(), "{}", path.display());
+            // The archive behind the model stores the name of each file as it is.
+            let stored = verified
+                .bytes()
+                .windows(name.len())
+                .filter(|w| *w == name.as_bytes());
+            assert!(stored.count() > 1, "{} has no {name}", path.display());
+            labelled += 1;
+        }
+        described += 1;
+    }
+    assert!(
+        described > 0 && labelled > 0,
+        "no model of the corpus has labels"
+    );
 }
