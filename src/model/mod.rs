@@ -1,0 +1,24 @@
+//! From the bytes of a `.tflite` file to a verified graph.
+//!
+//! [`Model`] is the only way up: whoever holds one holds a file whose structure is sound (every index, shape, buffer
+//! range and edge) and whose quantization parameters mean something. The layers above re-check neither. This folder
+//! knows no kernels: which operators can run is the registry's affair.
+
+mod bytes;
+mod error;
+mod graph;
+mod load;
+mod metadata;
+mod report;
+pub mod rules;
+mod verify;
+
+pub use error::LoadError;
+pub use graph::{
+    Data, Graph, Metadata, Operator, OperatorKind, Signature, SignatureTensor, Subgraph, Tensor,
+};
+pub use load::{Candidate, Model};
+pub use report::{Finding, Location, Report, Severity};
+pub use rules::Rule;
+
+pub use crate::schema::tflite::BuiltinOperator;
