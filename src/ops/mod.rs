@@ -1,0 +1,20 @@
+//! The operators: one file each, with its option table, its rules, its preparation and its reference kernel.
+//!
+//! An operator is an [`OpDef`], plain data that [`registry`] lists. `check` judges an operator's quantization
+//! parameters, `prepare` turns a [`Node`] into a [`Kernel`] and the shapes of its results, and the kernel computes.
+//! Nothing here knows where tensors lie in memory or in which order operators run.
+
+mod error;
+mod io;
+mod node;
+mod prepared;
+pub mod registry;
+mod shared;
+
+mod conv_2d;
+mod reshape;
+
+pub use error::{EvalError, PrepareError};
+pub use io::{KernelIo, Operand, Place, StepOperands, TensorView, Views, required};
+pub use node::{FileTensors, KernelChoice, KnownTensors, Node, NodeTensor, Settings};
+pub use prepared::{Kernel, OpDef, Prepared, TypeRow, Work};

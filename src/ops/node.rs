@@ -1,0 +1,270 @@
+//! One operator and the tensors around it, as `check` and `prepare` see them.
+
+use super::PrepareError;
+use crate::fixedpoint::Profile;
+use crate::model::{Graph, Operator, Subgraph, Tensor};
+use crate::schema::tflite as schema;
+use crate::tensor::{Element, Quantization, Shape, TensorRef, TensorType};
+
+/// Which kernel variants may be chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum KernelChoice {
+    /// The fastest variant this machine runs; every variant gives the same bits.
+    #[default]
+    Fastest,
+    /// The scalar reference kernels.
+    Reference,
+}
+
+/// What the caller asked for, the same for every operator of an interpreter.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct Settings {
+    /// Whose arithmetic.
+    pub profile: Profile,
+    /// Which variants.
+    pub kernels: KernelChoice,
+    /// How many threads an operator may use, at least 1.
+    pub threads: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            profile: Profile::default(),
+            kernels: KernelChoice::default(),
+            threads: 1,
+        }
+    }
+}
+
+/// An operator in its graph.
+#[derive(Clone, Copy)]
+pub struct Node<'a> {
+    graph: &'a Graph,
+    subgraph: &'a Subgraph,
+    subgraph_index: usize,
+    index: usize,
+    operator: &'a Operator,
+    known: &'a dyn KnownTensors,
+}
+
+/// What is known of tensors beyond the file: the shapes after resizing and the constants computed at build time.
+pub trait KnownTensors {
+    /// The shape of tensor `index`.
+    fn shape(&self, index: usize) -> Option<Shape>;
+    /// The bytes of tensor `index` where they are known before inference.
+    fn constant(&self, index: usize) -> Option<&[u8]>;
+}
+
+/// Nothing beyond the file.
+pub struct FileTensors<'a>(pub &'a Graph, pub &'a Subgraph);
+
+impl KnownTensors for FileTensors<'_> {
+    fn shape(&self, index: usize) -> Option<Shape> {
+        self.1.tensors.get(index).map(|t| t.shape)
+    }
+
+    fn constant(&self, index: usize) -> Option<&[u8]> {
+        self.0.data(self.1.tensors.get(index)?)
+    }
+}
+
+/// A tensor in the role it has for an operator.
+#[derive(Clone, Copy)]
+pub struct NodeTensor<'a> {
+    /// Index within the subgraph.
+    pub index: usize,
+    /// The role, for messages.
+    pub operand: &'static str,
+    /// Element type.
+    pub ty: TensorType,
+    /// Shape, after resizing.
+    pub shape: Shape,
+    /// Scale and zero point.
+    pub quantization: Option<&'a Quantization>,
+    tensor: &'a Tensor,
+    constant: Option<&'a [u8]>,
+}
+
+impl<'a> Node<'a> {
+    /// The operator `index` of subgraph `subgraph_index`; `None` where there is none.
+    pub fn new(
+        graph: &'a Graph,
+        subgraph_index: usize,
+        index: usize,
+        known: &'a dyn KnownTensors,
+    ) -> Option<Self> {
+        let subgraph = graph.subgraphs().get(subgraph_index)?;
+        Some(Self {
+            graph,
+            subgraph,
+            subgraph_index,
+            index,
+            operator: subgraph.operators.get(index)?,
+            known,
+        })
+    }
+
+    /// The graph.
+    pub fn graph(&self) -> &'a Graph {
+        self.graph
+    }
+
+    /// The subgraph's index and the operator's within it.
+    pub fn place(&self) -> (usize, usize) {
+        (self.subgraph_index, self.index)
+    }
+
+    /// The operator.
+    pub fn operator(&self) -> &'a Operator {
+        self.operator
+    }
+
+    /// The subgraph.
+    pub fn subgraph(&self) -> &'a Subgraph {
+        self.subgraph
+    }
+
+    /// The operator's table in the file, for its options.
+    ///
+    /// # Errors
+    /// The file has no such table (it was checked at load).
+    pub fn table(&self) -> Result<schema::Operator<'a>, PrepareError> {
+        self.graph
+            .operator_table(self.subgraph_index, self.index)
+            .ok_or(PrepareError::Options {
+                expected: "Operator",
+            })
+    }
+
+    fn tensor(&self, index: usize, operand: &'static str) -> Option<NodeTensor<'a>> {
+        let tensor = self.subgraph.tensors.get(index)?;
+        Some(NodeTensor {
+            index,
+            operand,
+            ty: tensor.ty,
+            shape: self.known.shape(index)?,
+            quantization: tensor.quantization.as_deref(),
+            tensor,
+            constant: self.known.constant(index),
+        })
+    }
+
+    /// The operand in `slot`, or `None` where it is left out.
+    pub fn optional_input(&self, slot: usize, operand: &'static str) -> Option<NodeTensor<'a>> {
+        self.tensor(self.operator.inputs.get(slot).copied()??, operand)
+    }
+
+    /// The operand in `slot`; `operand` names it in messages.
+    ///
+    /// # Errors
+    /// It is left out.
+    pub fn input(
+        &self,
+        slot: usize,
+        operand: &'static str,
+    ) -> Result<NodeTensor<'a>, PrepareError> {
+        self.optional_input(slot, operand)
+            .ok_or(PrepareError::Missing { operand })
+    }
+
+    /// The result in `slot`; its shape is the file's, which `prepare` replaces.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn output(
+        &self,
+        slot: usize,
+        operand: &'static str,
+    ) -> Result<NodeTensor<'a>, PrepareError> {
+        self.operator
+            .outputs
+            .get(slot)
+            .and_then(|&index| self.tensor(index, operand))
+            .ok_or(PrepareError::Missing { operand })
+    }
+}
+
+impl<'a> NodeTensor<'a> {
+    /// The tensor as the file declares it.
+    pub fn declared(&self) -> &'a Tensor {
+        self.tensor
+    }
+
+    /// Whether the value is known before inference.
+    pub fn is_constant(&self) -> bool {
+        self.constant.is_some()
+    }
+
+    /// The value, where it is known before inference.
+    ///
+    /// # Errors
+    /// The model computes it, or `T` is not its element type.
+    pub fn constant<T: Element>(&self) -> Result<&'a [T], PrepareError> {
+        let operand = self.operand;
+        let bytes = self.constant.ok_or(PrepareError::NotConstant { operand })?;
+        TensorRef::new(self.ty, self.shape, self.quantization, bytes)
+            .and_then(|tensor| tensor.as_slice())
+            .map_err(|source| PrepareError::Tensor { operand, source })
+    }
+
+    /// The one scale and zero point of the tensor.
+    ///
+    /// # Errors
+    /// It has none, or is quantized per channel.
+    pub fn per_tensor(&self) -> Result<(f32, i32), PrepareError> {
+        let operand = self.operand;
+        let quantization = self
+            .quantization
+            .filter(|q| !q.is_per_channel())
+            .ok_or(PrepareError::NotQuantized { operand })?;
+        let scale = quantization
+            .scale()
+            .ok_or(PrepareError::NotQuantized { operand })?;
+        Ok((scale, quantization.zero_point()))
+    }
+
+    /// The scales of a tensor quantized as a whole or per channel.
+    ///
+    /// # Errors
+    /// It has none.
+    pub fn scales(&self) -> Result<&'a [f32], PrepareError> {
+        self.quantization
+            .map(Quantization::scales)
+            .filter(|scales| !scales.is_empty())
+            .ok_or(PrepareError::NotQuantized {
+                operand: self.operand,
+            })
+    }
+
+    /// The shape as exactly `N` dimensions.
+    ///
+    /// # Errors
+    /// The rank is another; `expected` says which layout was expected.
+    pub fn dims<const N: usize>(&self, expected: &'static str) -> Result<[usize; N], PrepareError> {
+        self.shape
+            .dims()
+            .try_into()
+            .map_err(|_| self.shape_error(expected))
+    }
+
+    /// A refusal of this operand's shape.
+    pub fn shape_error(&self, expected: impl Into<String>) -> PrepareError {
+        PrepareError::Shape {
+            operand: self.operand,
+            found: self.shape,
+            expected: expected.into(),
+        }
+    }
+
+    /// A refusal of this operand's type.
+    pub fn type_error(&self, expected: &'static str) -> PrepareError {
+        PrepareError::Type {
+            operand: self.operand,
+            found: self.ty,
+            expected,
+        }
+    }
+}

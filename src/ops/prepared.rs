@@ -1,0 +1,131 @@
+//! What an operator is, and what preparing one gives.
+
+use super::{EvalError, KernelIo, Node, PrepareError, Settings};
+use crate::model::{BuiltinOperator, Report};
+use crate::tensor::{Shape, TensorType};
+use std::ops::RangeInclusive;
+
+/// An operator as the registry lists it.
+pub struct OpDef {
+    /// TFLite's number for it.
+    pub code: BuiltinOperator,
+    /// TFLite's name for it.
+    pub name: &'static str,
+    /// The versions of the operator that are implemented.
+    pub versions: RangeInclusive<i32>,
+    /// The combinations of element types that have a kernel.
+    pub types: &'static [TypeRow],
+    /// Reports every rule on quantization parameters that the operator breaks.
+    pub check: fn(&Node<'_>, &mut Report),
+    /// Computes everything that does not depend on the input's values.
+    pub prepare: fn(&Node<'_>, &Settings) -> Result<Prepared, PrepareError>,
+}
+
+/// One combination of element types: by operand slot, the last entry standing for all further operands.
+///
+/// An absent operand matches any entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TypeRow {
+    /// Types of the operands.
+    pub inputs: &'static [TensorType],
+    /// Types of the results.
+    pub outputs: &'static [TensorType],
+}
+
+impl TypeRow {
+    /// A row for operands of `inputs` and results of `outputs`.
+    pub const fn new(inputs: &'static [TensorType], outputs: &'static [TensorType]) -> Self {
+        Self { inputs, outputs }
+    }
+
+    /// Whether an operator has these types.
+    pub fn matches(&self, node: &Node<'_>) -> bool {
+        let tensors = &node.subgraph().tensors;
+        let ty = |index: usize| tensors.get(index).map(|t| t.ty);
+        let at = |types: &[TensorType], slot: usize| types.get(slot).or(types.last()).copied();
+        let operator = node.operator();
+        let inputs = operator.inputs.iter().enumerate();
+        let outputs = operator.outputs.iter().enumerate();
+        inputs
+            .filter_map(|(slot, &index)| Some((slot, index?)))
+            .all(|(slot, index)| ty(index) == at(self.inputs, slot))
+            && outputs
+                .into_iter()
+                .all(|(slot, &index)| ty(index) == at(self.outputs, slot))
+    }
+}
+
+/// A prepared operator: pure computation over the tensors it is given.
+pub trait Kernel: Send {
+    /// Computes the results. Allocates nothing and never panics.
+    ///
+    /// # Errors
+    /// A value that the operator is not defined for, or a device's failure.
+    fn eval(&self, io: &mut KernelIo<'_>) -> Result<(), EvalError>;
+
+    /// `<primitive>.<variant>`, such as `conv_2d.reference`.
+    fn name(&self) -> &'static str;
+}
+
+/// Multiplications and additions of one inference, as far as an operator counts them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Work {
+    /// Multiply-accumulate operations.
+    pub macs: u64,
+}
+
+/// What preparing an operator gives.
+pub struct Prepared {
+    /// The computation; `None` where the result is the operand in slot 0 under another shape.
+    pub kernel: Option<Box<dyn Kernel>>,
+    /// The shape of each result.
+    pub outputs: Vec<Shape>,
+    /// Bytes of each scratch buffer, which lives in the arena during this operator alone.
+    pub scratch: Vec<usize>,
+    /// What it costs.
+    pub work: Work,
+    /// Whether it has effects beyond its results, so that it must run at every inference even on constants.
+    pub stateful: bool,
+}
+
+impl Prepared {
+    /// A kernel and the shapes of its results.
+    pub fn new(kernel: impl Kernel + 'static, outputs: impl Into<Vec<Shape>>) -> Self {
+        Self {
+            kernel: Some(Box::new(kernel)),
+            outputs: outputs.into(),
+            scratch: Vec::new(),
+            work: Work::default(),
+            stateful: false,
+        }
+    }
+
+    /// No computation: the result is the first operand's bytes under `shape`.
+    pub fn alias(shape: Shape) -> Self {
+        Self {
+            kernel: None,
+            outputs: vec![shape],
+            scratch: Vec::new(),
+            work: Work::default(),
+            stateful: false,
+        }
+    }
+
+    /// Adds a scratch buffer of `bytes` bytes.
+    pub fn scratch(mut self, bytes: usize) -> Self {
+        self.scratch.push(bytes);
+        self
+    }
+
+    /// States that the operator has effects beyond its results.
+    pub fn stateful(mut self) -> Self {
+        self.stateful = true;
+        self
+    }
+
+    /// States the multiply-accumulate operations of one inference.
+    pub fn macs(mut self, macs: u64) -> Self {
+        self.work = Work { macs };
+        self
+    }
+}

@@ -1,0 +1,43 @@
+//! The list of operators: one line each.
+
+use super::{Node, OpDef};
+use crate::model::OperatorKind;
+
+/// Every operator that has a kernel, by TFLite's name.
+pub const OPERATORS: &[&OpDef] = &[&super::conv_2d::DEF, &super::reshape::DEF];
+
+/// The definition that runs an operator: its code, its version and its types match.
+pub fn find(node: &Node<'_>) -> Option<&'static OpDef> {
+    let OperatorKind::Builtin(code) = node.operator().kind else {
+        return None;
+    };
+    OPERATORS.iter().copied().find(|def| {
+        def.code == code
+            && def.versions.contains(&node.operator().version)
+            && def.types.iter().any(|row| row.matches(node))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn operators_are_listed_once_in_order_of_name() {
+        for pair in OPERATORS.windows(2) {
+            assert!(
+                pair[0].name < pair[1].name,
+                "{} before {}",
+                pair[0].name,
+                pair[1].name
+            );
+        }
+    }
+
+    #[test]
+    fn names_are_tflites() {
+        for def in OPERATORS {
+            assert_eq!(def.code.variant_name(), Some(def.name));
+        }
+    }
+}

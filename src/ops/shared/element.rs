@@ -1,0 +1,45 @@
+//! Quantized elements: the reference kernels are written once for all of them.
+
+use crate::tensor::Element;
+
+/// An integer type that quantized activations are stored in.
+pub trait Quantized: Element + Ord + Send + Sync {
+    /// The smallest and the largest value.
+    const RANGE: (i32, i32);
+
+    /// The stored value.
+    fn widen(self) -> i32;
+
+    /// The value, limited to the type's range.
+    fn saturate(value: i32) -> Self;
+
+    /// `self - zero_point`; exact, because a verified zero point is a value of the type: an 8-bit difference has nine
+    /// bits. (int16 zero points are 0 wherever products are formed.)
+    fn offset(self, zero_point: i16) -> i16;
+}
+
+/// Implements [`Quantized`] for integer types.
+macro_rules! quantized {
+    ($($ty:ty),*) => {$(
+        impl Quantized for $ty {
+            const RANGE: (i32, i32) = (<$ty>::MIN as i32, <$ty>::MAX as i32);
+
+            #[inline(always)]
+            fn widen(self) -> i32 {
+                i32::from(self)
+            }
+
+            #[inline(always)]
+            fn saturate(value: i32) -> Self {
+                value.clamp(Self::RANGE.0, Self::RANGE.1) as $ty
+            }
+
+            #[inline(always)]
+            fn offset(self, zero_point: i16) -> i16 {
+                i16::from(self).wrapping_sub(zero_point)
+            }
+        }
+    )*};
+}
+
+quantized!(i8, u8, i16);

@@ -1,0 +1,148 @@
+//! Sliding windows of convolutions and pools: output extent, padding, and which taps fall inside the input.
+
+use crate::ops::PrepareError;
+use crate::schema::tflite;
+
+/// How a window treats the input's border.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Padding {
+    /// Zeros are taken in around the input, so that the output has `ceil(input / stride)` positions.
+    Same,
+    /// Only whole windows count.
+    Valid,
+}
+
+/// Decodes a padding attribute.
+///
+/// # Errors
+/// An unknown number.
+pub fn padding(padding: tflite::Padding) -> Result<Padding, PrepareError> {
+    match padding {
+        tflite::Padding::SAME => Ok(Padding::Same),
+        tflite::Padding::VALID => Ok(Padding::Valid),
+        other => Err(PrepareError::Attribute {
+            name: "padding",
+            found: other.0.to_string(),
+            expected: "SAME or VALID",
+        }),
+    }
+}
+
+/// A window's movement along one axis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Axis {
+    /// Positions of the input.
+    pub input: usize,
+    /// Taps of the filter.
+    pub taps: usize,
+    /// Input positions from one output to the next.
+    pub stride: usize,
+    /// Input positions from one tap to the next.
+    pub dilation: usize,
+    /// Zeros before the first input position.
+    pub before: usize,
+    /// Positions of the output.
+    pub output: usize,
+}
+
+impl Axis {
+    /// The geometry along one axis. Source: TFLite `kernels/padding.h`, `ComputePaddingHeightWidth`.
+    ///
+    /// # Errors
+    /// A stride or dilation below 1, or a window without taps.
+    pub fn new(
+        input: usize,
+        taps: usize,
+        stride: i32,
+        dilation: i32,
+        padding: Padding,
+    ) -> Result<Self, PrepareError> {
+        let positive = |name: &'static str, value: i32| {
+            usize::try_from(value)
+                .ok()
+                .filter(|&v| v > 0)
+                .ok_or(PrepareError::Attribute {
+                    name,
+                    found: value.to_string(),
+                    expected: "1 or more",
+                })
+        };
+        let stride = positive("stride", stride)?;
+        let dilation = positive("dilation", dilation)?;
+        if taps == 0 {
+            return Err(PrepareError::Attribute {
+                name: "window",
+                found: "0".into(),
+                expected: "1 tap or more",
+            });
+        }
+        let reach = (taps - 1).saturating_mul(dilation).saturating_add(1);
+        let output = match padding {
+            Padding::Same => input.div_ceil(stride),
+            Padding::Valid => (input + 1).saturating_sub(reach).div_ceil(stride),
+        };
+        let needed = output
+            .saturating_sub(1)
+            .saturating_mul(stride)
+            .saturating_add(reach);
+        let before = if output == 0 {
+            0
+        } else {
+            needed.saturating_sub(input) / 2
+        };
+        Ok(Self {
+            input,
+            taps,
+            stride,
+            dilation,
+            before,
+            output,
+        })
+    }
+
+    /// The taps of output position `output` that fall inside the input, and the input position of the first of them.
+    #[inline]
+    pub fn taps_inside(&self, output: usize) -> (std::ops::Range<usize>, usize) {
+        let start = output * self.stride;
+        let first = self.before.saturating_sub(start).div_ceil(self.dilation);
+        let end = (self.input + self.before)
+            .saturating_sub(start)
+            .div_ceil(self.dilation);
+        let end = end.min(self.taps);
+        let first = first.min(end);
+        (
+            first..end,
+            (start + first * self.dilation).saturating_sub(self.before),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn same_padding_puts_the_odd_zero_behind() {
+        // 224 positions, 3 taps, stride 2: output 112, needed (112-1)*2+3 = 225, one zero in all: none before.
+        let axis = Axis::new(224, 3, 2, 1, Padding::Same).expect("valid");
+        assert_eq!((axis.output, axis.before), (112, 0));
+        assert_eq!(axis.taps_inside(0), (0..3, 0));
+        assert_eq!(axis.taps_inside(111), (0..2, 222));
+    }
+
+    #[test]
+    fn dilated_taps_outside_the_input_are_left_out() {
+        // 5 positions, taps at 0, 2, 4, stride 1, SAME: two zeros before, two behind.
+        let axis = Axis::new(5, 3, 1, 2, Padding::Same).expect("valid");
+        assert_eq!((axis.output, axis.before), (5, 2));
+        assert_eq!(axis.taps_inside(0), (1..3, 0));
+        assert_eq!(axis.taps_inside(1), (1..3, 1));
+        assert_eq!(axis.taps_inside(4), (0..2, 2));
+    }
+
+    #[test]
+    fn valid_window_larger_than_the_input_has_no_output() {
+        let axis = Axis::new(2, 3, 1, 1, Padding::Valid).expect("valid");
+        assert_eq!(axis.output, 0);
+    }
+}
