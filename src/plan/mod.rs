@@ -1,0 +1,9 @@
+//! Where tensors lie during inference: lifetimes and a layout of the arena, as pure functions.
+//!
+//! Knows neither kernels nor memory: from what each step reads and writes it computes byte offsets.
+
+mod layout;
+mod lifetime;
+
+pub use layout::{ALIGNMENT, Allocation, Layout, layout};
+pub use lifetime::{Lifetime, Lifetimes};
