@@ -6,11 +6,15 @@
     clippy::multiple_unsafe_ops_per_block
 )]
 
-pub mod device;
-#[cfg(unix)]
-pub mod ffi;
 pub mod fixedpoint;
+pub mod interpreter;
+pub mod model;
+pub mod ops;
 pub mod oracle;
+pub mod plan;
 #[doc(hidden)]
 pub mod schema;
 pub mod tensor;
+
+pub use interpreter::{Interpreter, InterpreterBuilder};
+pub use model::Model;

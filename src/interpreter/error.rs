@@ -1,0 +1,214 @@
+//! Why an interpreter could not be built, run or accessed.
+
+use crate::model::{OperatorKind, Report};
+use crate::ops::{EvalError, PrepareError};
+use crate::tensor::{Shape, ShapeError, TensorError, TensorType};
+use std::fmt;
+
+/// An operator that has no kernel, with all its uses of the same types counted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MissingOperator {
+    /// Which operator.
+    pub kind: OperatorKind,
+    /// Its version in the file.
+    pub version: i32,
+    /// Types of its operands, left-out ones excluded.
+    pub inputs: Vec<TensorType>,
+    /// Types of its results.
+    pub outputs: Vec<TensorType>,
+    /// How often the model uses it.
+    pub count: usize,
+}
+
+impl fmt::Display for MissingOperator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = |types: &[TensorType]| {
+            types
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join(", ")
+        };
+        write!(
+            f,
+            "{} version {} ({}) -> ({})",
+            self.kind,
+            self.version,
+            list(&self.inputs),
+            list(&self.outputs)
+        )?;
+        if self.count > 1 {
+            write!(f, " x {}", self.count)?;
+        }
+        Ok(())
+    }
+}
+
+/// Why no interpreter could be built for a model.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// Operators without a kernel: all of them.
+    MissingOperators { operators: Vec<MissingOperator> },
+    /// Operators whose quantization parameters are meaningless: all findings.
+    Verify { report: Report },
+    /// An operator that cannot be prepared.
+    Prepare {
+        operator: usize,
+        kind: OperatorKind,
+        source: PrepareError,
+    },
+    /// A constant result that could not be computed.
+    Constant {
+        operator: usize,
+        kind: OperatorKind,
+        source: EvalError,
+    },
+    /// The model needs more memory than the limit.
+    ArenaTooLarge { bytes: usize, limit: usize },
+    /// A shape was given for an input that the model does not have.
+    InputIndex { index: usize, count: usize },
+    /// A shape was given that the input cannot take.
+    InputShape {
+        index: usize,
+        found: Shape,
+        declared: Shape,
+    },
+    /// A tensor of a type without a fixed size has to be computed.
+    Unsized { tensor: usize, ty: TensorType },
+    /// Dimensions given by the caller are no shape.
+    Shape { source: ShapeError },
+}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::MissingOperators { operators } => {
+                write!(f, "{} operator(s) without a kernel: ", operators.len())?;
+                for (i, operator) in operators.iter().enumerate() {
+                    let separator = if i == 0 { "" } else { "; " };
+                    write!(f, "{separator}{operator}")?;
+                }
+                Ok(())
+            }
+            Self::Verify { report } => report.fmt(f),
+            Self::Prepare {
+                operator,
+                kind,
+                source,
+            } => write!(f, "operator {operator} {kind}: {source}"),
+            Self::Constant {
+                operator,
+                kind,
+                source,
+            } => write!(f, "operator {operator} {kind}, constant: {source}"),
+            Self::ArenaTooLarge { bytes, limit } => write!(
+                f,
+                "the model needs {bytes} bytes for its tensors, the limit is {limit}; raise it with arena_limit if the model is trusted"
+            ),
+            Self::InputIndex { index, count } => {
+                write!(
+                    f,
+                    "input {index} was given a shape, the model has {count} input(s)"
+                )
+            }
+            Self::InputShape {
+                index,
+                found,
+                declared,
+            } => write!(
+                f,
+                "input {index} was given shape {found}, the model declares {declared}; only axes it leaves open can change"
+            ),
+            Self::Unsized { tensor, ty } => {
+                write!(
+                    f,
+                    "tensor {tensor} holds {ty} elements, which have no fixed size and no kernel"
+                )
+            }
+            Self::Shape { source } => source.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for BuildError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Prepare { source, .. } => Some(source),
+            Self::Constant { source, .. } => Some(source),
+            Self::Shape { source } => Some(source),
+            _ => None,
+        }
+    }
+}
+
+/// Why an inference failed: the operator and its reason.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct InvokeError {
+    /// Index of the operator within the subgraph.
+    pub operator: usize,
+    /// Which operator.
+    pub kind: OperatorKind,
+    /// What went wrong.
+    pub source: EvalError,
+}
+
+impl fmt::Display for InvokeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "operator {} {}: {}",
+            self.operator, self.kind, self.source
+        )
+    }
+}
+
+impl std::error::Error for InvokeError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.source)
+    }
+}
+
+/// Why a tensor was not given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AccessError {
+    /// No input or output has this index.
+    Index {
+        what: &'static str,
+        index: usize,
+        count: usize,
+    },
+    /// The data are not what was asked for.
+    Tensor {
+        what: &'static str,
+        index: usize,
+        source: TensorError,
+    },
+}
+
+impl fmt::Display for AccessError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Index { what, index, count } => {
+                write!(f, "{what} {index} asked for, the model has {count}")
+            }
+            Self::Tensor {
+                what,
+                index,
+                source,
+            } => write!(f, "{what} {index}: {source}"),
+        }
+    }
+}
+
+impl std::error::Error for AccessError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Tensor { source, .. } => Some(source),
+            Self::Index { .. } => None,
+        }
+    }
+}
