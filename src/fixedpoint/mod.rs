@@ -14,12 +14,18 @@
 //! `kernels/internal/{common,quantization_util,cppmath}.h`. Each file states the versions it was read from.
 
 mod activation;
+pub mod gemmlowp;
 mod multiplier;
 mod profile;
 mod quantize;
+mod reciprocal;
 pub mod rounding;
+mod sigmoid_i16;
+mod softmax_scaling;
+mod tables;
 
 pub use activation::{ActivationRangeError, FusedActivation, quantized_activation_range};
+pub use gemmlowp::FixedPoint;
 pub use multiplier::{
     MultiplierError, QuantizedMultiplier, downscale_multiplier_to_i16,
     multiply_by_quantized_multiplier, multiply_by_quantized_multiplier_greater_than_one,
@@ -29,7 +35,19 @@ pub use profile::{Profile, Rounding, UnknownProfile};
 pub use quantize::{
     dequantize_f32, float_to_i32, quantize_f32, round_half_away, round_half_away_f64,
 };
+pub use reciprocal::{
+    get_inv_sqrt_quantized_multiplier_exp, get_reciprocal, log_x_for_x_greater_than_or_equal_to_1,
+};
 pub use rounding::{
     rounding_divide_by_pot, rounding_half_sum, saturating_rounding_doubling_high_mul,
     saturating_rounding_multiply_by_pot,
+};
+pub use sigmoid_i16::SigmoidInput;
+pub use softmax_scaling::{
+    calculate_input_radius, preprocess_log_softmax_reverse_scaling, preprocess_softmax_scaling,
+};
+pub use tables::{
+    LUT_I16_LEN, TableSide, lut_lookup_i8, lut_lookup_i16, lut_populate_i8, lut_populate_i16,
+    lut_populate_i16_f64, lut_populate_u8, softmax_i16_exp_lut,
+    softmax_i16_one_over_one_plus_x_lut,
 };

@@ -35,18 +35,20 @@ pub fn float_to_i32(x: f32) -> i32 {
 
 /// QUANTIZE of one float: `round_half_away(x / scale) + zero_point`, the quotient in float32, clamped to `min..=max`.
 ///
-/// A quotient outside int32 and NaN give `min`, as measured on the reference (even +infinity).
+/// A quotient outside int32 (also an infinite one, of either sign) and NaN are `i32::MIN` before the zero point is added,
+/// and the sum wraps: they give `min` with a zero point of 0 or more and `max` with a negative one. That is what the
+/// reference does on x86-64, measured on tflite-runtime 2.14 and ai-edge-litert 2.3; in C it is undefined.
 ///
 /// ```
 /// use corallite::fixedpoint::quantize_f32;
 /// assert_eq!(quantize_f32(1.25, 0.5, -3, -128, 127), 0); // 2.5 -> 3, - 3
-/// assert_eq!(quantize_f32(1e9, 0.5, -3, -128, 127), 127);
-/// assert_eq!(quantize_f32(1e10, 0.5, -3, -128, 127), -128);
+/// assert_eq!(quantize_f32(1e9, 0.5, 3, 0, 255), 255);
+/// assert_eq!(quantize_f32(1e10, 0.5, 3, 0, 255), 0); // 2e10 is outside int32
 /// ```
 #[inline(always)]
 pub fn quantize_f32(x: f32, scale: f32, zero_point: i32, min: i32, max: i32) -> i32 {
     float_to_i32(round_half_away(x / scale))
-        .saturating_add(zero_point)
+        .wrapping_add(zero_point)
         .min(max)
         .max(min)
 }
@@ -63,4 +65,129 @@ pub fn quantize_f32(x: f32, scale: f32, zero_point: i32, min: i32, max: i32) -> 
 #[inline(always)]
 pub fn dequantize_f32(q: i32, scale: f32, zero_point: i32) -> f32 {
     (f64::from(scale) * f64::from(q.wrapping_sub(zero_point))) as f32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One-operator QUANTIZE models with scale 0.5, run on BUILTIN_REF of tflite-runtime 2.14.0 and ai-edge-litert 2.3.0
+    /// (x86-64, equal answers).
+    #[test]
+    fn quantize_f32_answers_as_the_reference() {
+        struct Case {
+            x: f32,
+            /// int8 with zero point -3, int8 with 3, uint8 with 3, int16 with 0.
+            expected: [i32; 4],
+            why: &'static str,
+        }
+        let outside = [127, -128, 0, -32768];
+        let cases = [
+            Case {
+                x: 0.25,
+                expected: [-2, 4, 4, 1],
+                why: "0.5, a tie: away from zero",
+            },
+            Case {
+                x: -0.25,
+                expected: [-4, 2, 2, -1],
+                why: "-0.5, a tie: away from zero",
+            },
+            Case {
+                x: 1.25,
+                expected: [0, 6, 6, 3],
+                why: "2.5: not to even",
+            },
+            Case {
+                x: -1.25,
+                expected: [-6, 0, 0, -3],
+                why: "-2.5",
+            },
+            Case {
+                x: 63.4,
+                expected: [124, 127, 130, 127],
+                why: "126.8",
+            },
+            Case {
+                x: 64.0,
+                expected: [125, 127, 131, 128],
+                why: "128",
+            },
+            Case {
+                x: -70.0,
+                expected: [-128, -128, 0, -140],
+                why: "-140",
+            },
+            Case {
+                x: 1e-30,
+                expected: [-3, 3, 3, 0],
+                why: "tiny",
+            },
+            Case {
+                x: 1073741696.0,
+                expected: [127, 127, 255, 32767],
+                why: "2^31 - 256, the last inside int32",
+            },
+            Case {
+                x: 1073741824.0,
+                expected: outside,
+                why: "2^31",
+            },
+            Case {
+                x: -1073741824.0,
+                expected: outside,
+                why: "-2^31 is i32::MIN all the same",
+            },
+            Case {
+                x: 1e10,
+                expected: outside,
+                why: "2e10",
+            },
+            Case {
+                x: -1e10,
+                expected: outside,
+                why: "-2e10",
+            },
+            Case {
+                x: f32::INFINITY,
+                expected: outside,
+                why: "infinite",
+            },
+            Case {
+                x: f32::NEG_INFINITY,
+                expected: outside,
+                why: "infinite",
+            },
+            Case {
+                x: f32::NAN,
+                expected: outside,
+                why: "not a number",
+            },
+        ];
+        for Case { x, expected, why } in cases {
+            let found = [
+                quantize_f32(x, 0.5, -3, -128, 127),
+                quantize_f32(x, 0.5, 3, -128, 127),
+                quantize_f32(x, 0.5, 3, 0, 255),
+                quantize_f32(x, 0.5, 0, -32768, 32767),
+            ];
+            assert_eq!(found, expected, "{x}: {why}");
+        }
+    }
+
+    #[test]
+    fn quantize_f32_divides_instead_of_multiplying_by_the_inverse() {
+        // 0.3f32 = 10066330 x 2^-25; 2.25 / 0.3f32 = 75497472 / 10066330 = 7.49999970.., between the float32 neighbours
+        // 7.49999952 and 7.5, nearer to the first: 7. The inverse, 3.33333325, would make 7.49999981, nearer to 7.5: 8.
+        assert_eq!(quantize_f32(2.25, 0.3, 0, -128, 127), 7);
+        assert_eq!((2.25 * (1.0 / 0.3f32)).round(), 8.0);
+    }
+
+    #[test]
+    fn dequantize_f32_rounds_once() {
+        // 0.1f32 = 13421773 x 2^-27; x 255 = 3422552115 x 2^-27, 32 bits, rounded to 24: spacing 256.
+        // 3422552115 / 256 = 13369344.199.. -> 13369344 x 256 x 2^-27 = 25.5 exactly.
+        assert_eq!(dequantize_f32(255, 0.1, 0), 25.5);
+        assert_eq!(dequantize_f32(-128, 0.1, 127), -25.5);
+    }
 }
