@@ -7,7 +7,7 @@ use std::path::Path;
 use std::{env, fs};
 
 const FOLDER: &str = "src/schema";
-const SCHEMAS: [&str; 1] = ["tflite"];
+const SCHEMAS: [&str; 3] = ["tflite", "darwinn", "metadata"];
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");

@@ -8,8 +8,12 @@
 //! default, everything else as `Option`; enumerations are numbers with constants, because a file may hold any number.
 //!
 //! - [`tflite`]: the model file.
+//! - [`darwinn`]: the package for the Edge TPU inside a compiled model.
+//! - [`metadata`]: what a model says about itself, labels above all.
 //! - [`Verified`]: bytes that were verified once and can be read ever after.
 
+pub mod darwinn;
+pub mod metadata;
 mod read;
 pub mod tflite;
 mod verified;

@@ -1,14 +1,15 @@
-//! The accessors on hand-made buffers and on the corpus of real models.
+//! The accessors on hand-made buffers.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use flatbuffers::{FlatBufferBuilder, TableUnfinishedWIPOffset, WIPOffset};
 
-use super::tflite::{self, BuiltinOperator, BuiltinOptions, BuiltinOptions2, Model, TensorType};
-use super::tflite::{Padding, VerifiedModel};
-use super::{InvalidFlatbuffer, RootError, StableBytes, verifier_options};
+use super::super::tflite::{
+    self, BuiltinOperator, BuiltinOptions, BuiltinOptions2, Model, TensorType,
+};
+use super::super::tflite::{Padding, VerifiedModel};
+use super::super::{InvalidFlatbuffer, RootError, StableBytes, verifier_options};
+use super::contents;
 
 type Table = WIPOffset<TableUnfinishedWIPOffset>;
 
@@ -360,133 +361,4 @@ fn verified_bytes_can_be_shared_and_given_back() {
     let lent = VerifiedModel::new(bytes.as_slice()).unwrap();
     assert_eq!(lent.root().subgraphs().map(|graphs| graphs.len()), Some(1));
     assert_eq!(lent.into_inner(), bytes);
-}
-
-/// What a walk over a model finds.
-#[derive(Debug, Default)]
-struct Contents {
-    /// Number of operators by name.
-    operators: BTreeMap<String, u64>,
-    /// Operators whose options are there but not of a known table.
-    unknown_options: u64,
-    inputs: Vec<(String, Vec<i32>, Vec<i64>)>,
-    /// Vectors of zero points that do not lie at a multiple of eight.
-    misaligned: usize,
-}
-
-/// Walks over the graphs of `model`, which was read from `bytes`; missing parts count as empty.
-fn contents(model: Model<'_>, bytes: &[u8]) -> Contents {
-    let mut contents = Contents::default();
-    let codes: Vec<_> = model.operator_codes().iter().flatten().collect();
-    for (i, graph) in model.subgraphs().iter().flatten().enumerate() {
-        let tensors: Vec<_> = graph.tensors().iter().flatten().collect();
-        for tensor in &tensors {
-            let zero_point = tensor.quantization().and_then(|q| q.zero_point());
-            let place = zero_point.map(|z| {
-                z.bytes()
-                    .as_ptr()
-                    .addr()
-                    .wrapping_sub(bytes.as_ptr().addr())
-            });
-            contents.misaligned += usize::from(place.is_some_and(|place| place % 8 != 0));
-        }
-        for index in graph.inputs().iter().flatten().filter(|_| i == 0) {
-            let Some(tensor) = usize::try_from(index).ok().and_then(|i| tensors.get(i)) else {
-                continue;
-            };
-            let quantization = tensor.quantization();
-            contents.inputs.push((
-                tensor.name().unwrap_or_default().to_string(),
-                tensor.shape().iter().flatten().collect(),
-                quantization
-                    .and_then(|q| q.zero_point())
-                    .iter()
-                    .flatten()
-                    .collect(),
-            ));
-        }
-        for operator in graph.operators().iter().flatten() {
-            let known = operator.builtin_options_type().variant_name().is_some()
-                && operator.builtin_options_2_type().variant_name().is_some();
-            contents.unknown_options += u64::from(!known);
-            let index = usize::try_from(operator.opcode_index());
-            let name = match index.ok().and_then(|index| codes.get(index)) {
-                None => "none".to_string(),
-                Some(code) => {
-                    let builtin = code
-                        .builtin_code()
-                        .0
-                        .max(code.deprecated_builtin_code().into());
-                    let builtin = format!("{:?}", BuiltinOperator(builtin));
-                    match code.custom_code() {
-                        Some(custom) => format!("{builtin}:{custom}"),
-                        None => builtin,
-                    }
-                }
-            };
-            *contents.operators.entry(name).or_default() += 1;
-        }
-    }
-    contents
-}
-
-#[test]
-fn corpus_verifies_and_reads_as_its_manifest_says() {
-    let folder = std::env::var_os("CORALLITE_TEST_DATA").map(PathBuf::from);
-    let folder =
-        folder.unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared"));
-    let corpus = folder.join("corpus");
-    let Ok(manifest) = std::fs::read(corpus.join("MANIFEST.json")) else {
-        eprintln!(
-            "SKIPPED: no corpus in {} (set CORALLITE_TEST_DATA)",
-            corpus.display()
-        );
-        return;
-    };
-    let manifest: serde_json::Value = serde_json::from_slice(&manifest).unwrap();
-    let (mut models, mut misaligned) = (0, 0);
-    for entry in manifest.as_array().unwrap() {
-        let file = entry["file"].as_str().unwrap();
-        if !file.ends_with(".tflite") {
-            continue;
-        }
-        let bytes = std::fs::read(corpus.join(file)).unwrap();
-        let model = VerifiedModel::new(bytes).unwrap_or_else(|error| panic!("{file}: {error}"));
-        let found = contents(model.root(), model.bytes());
-        let expected: BTreeMap<String, u64> =
-            serde_json::from_value(entry["op_hist"].clone()).unwrap();
-        assert_eq!(found.operators, expected, "{file}");
-        assert_eq!(found.unknown_options, 0, "{file}");
-        misaligned += found.misaligned;
-        let inputs = entry["inputs"].as_array().unwrap();
-        assert_eq!(found.inputs.len(), inputs.len(), "{file}");
-        for ((name, shape, zero_point), expected) in found.inputs.iter().zip(inputs) {
-            assert_eq!(
-                expected["name"].as_str().unwrap_or_default(),
-                name,
-                "{file}"
-            );
-            assert_eq!(expected["shape"], serde_json::json!(shape), "{file}");
-            // A tensor without quantization stands as null.
-            let expected = expected["zero_point"]
-                .as_array()
-                .cloned()
-                .unwrap_or_default();
-            assert_eq!(
-                serde_json::Value::from(expected),
-                serde_json::json!(zero_point),
-                "{file}"
-            );
-        }
-        models += 1;
-    }
-    let files = std::fs::read_dir(corpus.join("models")).unwrap().count();
-    assert_eq!(
-        models, files,
-        "the manifest and the folder name different models"
-    );
-    assert!(
-        misaligned > 0,
-        "no model has an int64 vector off its alignment any more"
-    );
 }
