@@ -18,3 +18,4 @@ pub mod tensor;
 
 pub use interpreter::{Interpreter, InterpreterBuilder};
 pub use model::Model;
+pub mod vision;
