@@ -19,6 +19,7 @@ mod multiplier;
 mod profile;
 mod quantize;
 mod reciprocal;
+mod requantize;
 pub mod rounding;
 mod sigmoid_i16;
 mod softmax_scaling;
@@ -26,17 +27,18 @@ mod tables;
 
 pub use activation::{ActivationRangeError, FusedActivation, quantized_activation_range};
 pub use gemmlowp::FixedPoint;
-pub use multiplier::{
-    MultiplierError, QuantizedMultiplier, downscale_multiplier_to_i16,
-    multiply_by_quantized_multiplier, multiply_by_quantized_multiplier_greater_than_one,
-    multiply_by_quantized_multiplier_smaller_than_one_exp,
-};
+pub use multiplier::{MultiplierError, QuantizedMultiplier, checked_log2};
 pub use profile::{Profile, Rounding, UnknownProfile};
 pub use quantize::{
     dequantize_f32, float_to_i32, quantize_f32, round_half_away, round_half_away_f64,
 };
 pub use reciprocal::{
     get_inv_sqrt_quantized_multiplier_exp, get_reciprocal, log_x_for_x_greater_than_or_equal_to_1,
+};
+pub use requantize::{
+    downscale_multiplier_to_i16, multiply_by_quantized_multiplier,
+    multiply_by_quantized_multiplier_greater_than_one,
+    multiply_by_quantized_multiplier_smaller_than_one_exp,
 };
 pub use rounding::{
     rounding_divide_by_pot, rounding_half_sum, saturating_rounding_doubling_high_mul,

@@ -86,9 +86,19 @@ pub fn saturating_rounding_doubling_high_mul<T: RawInteger>(a: T, b: T) -> T {
 
 /// `x / 2^exponent` rounded to nearest, ties away from zero.
 ///
-/// `exponent`: bits, 0 to BITS-1. (Upstream asserts that; here a larger one is taken modulo BITS.)
+/// `exponent`: bits. Upstream asserts 0 to BITS-1; SOFTMAX nevertheless gets to BITS when its row sums to 512 or more, which
+/// aborts ai-edge-litert 2.3 and makes every output of tflite-runtime 2.14 the maximum. Here the quotient is right there too.
+///
+/// ```
+/// use corallite::fixedpoint::rounding_divide_by_pot;
+/// assert_eq!([5, -5, 4, -6].map(|x| rounding_divide_by_pot(x, 1)), [3, -3, 2, -3]);
+/// ```
 #[inline(always)]
 pub fn rounding_divide_by_pot<T: RawInteger>(x: T, exponent: u32) -> T {
+    if exponent >= T::BITS {
+        // Below one half, but for MIN / 2^BITS, which is the tie -1/2.
+        return T::wrap(-i64::from(exponent == T::BITS && x == T::MIN));
+    }
     let one = |condition: bool| T::wrap(i64::from(condition));
     // All ones below `exponent`: MAX with its top bits shifted out.
     let mask = T::wrap(1).wrapping_shl(exponent).wrapping_sub(T::wrap(1));
@@ -331,6 +341,10 @@ mod tests {
             (-(1 << 30), 31, -1), // -0.5
             ((1 << 30) - 1, 31, 0),
             (1 - (1 << 30), 31, 0),
+            (i32::MAX, 32, 0),  // 1/2 - 2^-32
+            (i32::MIN, 32, -1), // -1/2
+            (i32::MIN, 33, 0),
+            (i32::MIN, u32::MAX, 0),
         ];
         for (x, exponent, expected) in cases {
             assert_eq!(

@@ -7,6 +7,8 @@
 //! (`SigmoidPrepare`, `TanhPrepare`), `kernels/internal/common.h` (the table): TF 2.14, google-ai-edge/LiteRT commits
 //! 049cdbc and 14906c9.
 
+use super::multiplier::checked_log2;
+
 /// sigmoid(i / 24) in Q0.16; upstream's entries are up to 1.4 units above the exact value, never below its rounding.
 const SIGMOID_TABLE_UINT16: [u16; 256] = [
     32768, 33451, 34133, 34813, 35493, 36169, 36843, 37513, 38180, 38841, 39498, 40149, 40794,
@@ -148,19 +150,6 @@ fn interval(magnitude: u32, fraction_bits: u32) -> Option<(u32, u32, u32)> {
     let below = u32::from(*SIGMOID_TABLE_UINT16.get(index)?);
     let above = u32::from(*SIGMOID_TABLE_UINT16.get(index + 1)?);
     Some((below, above - below, magnitude & ((1 << fraction_bits) - 1)))
-}
-
-/// The binary logarithm of a scale that is a power of two within 1/1000 of the exponent, all in float32.
-fn checked_log2(x: f32) -> Option<i32> {
-    if x > 0.0 {
-        let log2 = x.ln() * (1.0 / 2f32.ln());
-        let rounded = log2.round();
-        if (log2 - rounded).abs() < 1e-3 {
-            // Between -149 and 128: `as` is exact.
-            return Some(rounded as i32);
-        }
-    }
-    None
 }
 
 #[cfg(test)]
