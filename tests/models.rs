@@ -1,0 +1,134 @@
+//! Real models against golden outputs of TFLite's reference kernels, bit for bit.
+
+mod corpus;
+
+use corallite::Interpreter;
+use corallite::fixedpoint::Profile;
+use corallite::interpreter::BuildError;
+use corallite::model::{Candidate, Model};
+use corpus::{Case, Golden};
+
+/// Models whose operators are all implemented: these must run.
+const REQUIRED: &[&str] = &[
+    "arm_cnn_s_quantized",
+    "hello_world_int8",
+    "micro_speech_quantized",
+    "mlperf_ad01_int8",
+    "mlperf_kws_ref",
+    "mlperf_resnet8_int8",
+    "mlperf_vww_96_int8",
+    "mnistnet_u8",
+    "mobilenet_quant_v1_224_head_layers",
+    "mobilenet_v1_0.25_128_quant",
+    "mobilenet_v1_0.5_160_quant",
+    "mobilenet_v2_1.0_224_quant",
+    "person_detect",
+    "tf2_mobilenet_v2_1.0_224_ptq",
+    "tinymaix_cifar10",
+    "tinymaix_mbnet128_0.25",
+    "tinymaix_mnist_arduino",
+    "tinymaix_mnist_dw",
+];
+
+/// Elements that differ, over all outputs and steps of a case.
+fn differing(interpreter: &mut Interpreter, case: &Case) -> usize {
+    interpreter.reset();
+    let mut differing = 0;
+    for step in 0..case.steps {
+        let part = |bytes: &[u8], i: usize| {
+            let len = bytes.len() / case.steps;
+            assert_eq!(len * case.steps, bytes.len(), "{} array {i}", case.name);
+            step * len..(step + 1) * len
+        };
+        for (i, input) in case.inputs.iter().enumerate() {
+            let bytes = &input.data[part(&input.data, i)];
+            let mut tensor = interpreter.input_mut(i).expect("input");
+            tensor
+                .copy_from_bytes(bytes)
+                .unwrap_or_else(|e| panic!("{}: {e}", case.name));
+        }
+        interpreter
+            .invoke()
+            .unwrap_or_else(|e| panic!("{}: {e}", case.name));
+        for (i, expected) in case.outputs.iter().enumerate() {
+            let expected = &expected.data[part(&expected.data, i)];
+            let output = interpreter.output(i).expect("output");
+            assert_eq!(
+                output.bytes().len(),
+                expected.len(),
+                "{} output {i}",
+                case.name
+            );
+            let size = output.ty().size().expect("sized");
+            let pairs = output.bytes().chunks(size).zip(expected.chunks(size));
+            differing += pairs.filter(|(a, b)| a != b).count();
+        }
+    }
+    differing
+}
+
+fn run(golden: &Golden, profile: &str, failures: &mut Vec<String>) -> Result<usize, BuildError> {
+    let model = Model::from_file(&golden.model).unwrap_or_else(|e| panic!("{}: {e}", golden.name));
+    let profile_value: Profile = profile.parse().expect("profile");
+    let mut interpreter = Interpreter::builder(&model)
+        .profile(profile_value)
+        .build()?;
+    let cases = golden.cases(profile);
+    for case in &cases {
+        let count = differing(&mut interpreter, case);
+        if count > 0 {
+            failures.push(format!(
+                "{} under {profile}: {count} elements differ",
+                case.name
+            ));
+        }
+    }
+    Ok(cases.len())
+}
+
+#[test]
+fn goldens_are_reproduced_bit_for_bit() {
+    let Some(folder) = corpus::test_data() else {
+        return;
+    };
+    let mut failures = Vec::new();
+    for profile in ["tflite", "litert"] {
+        let (mut models, mut cases) = (0, 0);
+        for golden in corpus::goldens(&folder)
+            .iter()
+            .filter(|g| g.counts_for(profile))
+        {
+            match run(golden, profile, &mut failures) {
+                Ok(count) => {
+                    models += 1;
+                    cases += count;
+                }
+                Err(e) if REQUIRED.contains(&golden.name.as_str()) => {
+                    failures.push(format!("{}: {e}", golden.name));
+                }
+                Err(e) => eprintln!("NOT RUN: {}: {e}", golden.name),
+            }
+        }
+        eprintln!("{profile}: {models} models, {cases} cases");
+        assert!(models >= REQUIRED.len(), "only {models} models ran");
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+#[test]
+fn every_model_loads() {
+    let Some(folder) = corpus::test_data() else {
+        return;
+    };
+    let mut count = 0;
+    for entry in std::fs::read_dir(folder.join("corpus/models")).expect("models") {
+        let path = entry.expect("entry").path();
+        let candidate =
+            Candidate::from_file(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        candidate
+            .into_model()
+            .unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        count += 1;
+    }
+    assert!(count > 80, "{count} models");
+}
