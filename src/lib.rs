@@ -6,6 +6,9 @@
     clippy::multiple_unsafe_ops_per_block
 )]
 
+pub mod device;
+#[cfg(unix)]
+pub mod ffi;
 pub mod fixedpoint;
 pub mod interpreter;
 pub mod model;
@@ -15,7 +18,7 @@ pub mod plan;
 #[doc(hidden)]
 pub mod schema;
 pub mod tensor;
+pub mod vision;
 
 pub use interpreter::{Interpreter, InterpreterBuilder};
 pub use model::Model;
-pub mod vision;

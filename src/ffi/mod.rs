@@ -1,0 +1,30 @@
+//! The C ABI: libedgetpu found, opened and driven as a TFLite delegate by a host that is not TFLite.
+//!
+//! Owns every byte that crosses the border to libedgetpu: the run-time loader ([`library`]), the C API of
+//! `edgetpu_c.h` ([`edgetpu`], [`open`]), the TFLite structs as libedgetpu reads them ([`tflite`]), and the part of
+//! the TFLite interpreter that its delegate calls back into ([`host`]). Knows nothing of models, packages, operators
+//! or arenas: a node is a blob of custom options with input and output tensors.
+//!
+//! All `unsafe` of the Edge TPU path is in this folder; everything public here is safe to call.
+//!
+//! # One binary for every libedgetpu
+//!
+//! libedgetpu exchanges TFLite's C structs with its host, and those grew between TFLite 2.5 and 2.19. A library built
+//! against one TFLite crashes inside another (official 16.0 inside TFLite >= 2.11 reads behind the end of two short
+//! structs). This host only ever reads the oldest common part of what the library hands over and always provides the
+//! newest size of what the library reads, so builds against TFLite 2.5 through 2.19 work unchanged.
+
+pub mod edgetpu;
+pub mod host;
+pub mod library;
+pub mod open;
+mod stderr;
+pub mod tflite;
+
+pub use edgetpu::{
+    DelegateOptions, DeviceKind, DeviceRecord, EdgeTpuLibrary, LibraryVersion, OptionError,
+    Performance,
+};
+pub use host::{HostError, NodeId, Session, SessionBuilder, TensorSpec};
+pub use library::{LibraryError, SearchPath};
+pub use open::{EdgeTpu, OpenError};
