@@ -81,11 +81,12 @@ pub(super) fn build(builder: InterpreterBuilder) -> Result<Interpreter, BuildErr
         }
         let constant = !ready.stateful
             && !operator.outputs.is_empty()
-            && operator
-                .inputs
-                .iter()
-                .flatten()
-                .all(|&tensor| known.is_constant(tensor));
+            && (ready.is_constant
+                || operator
+                    .inputs
+                    .iter()
+                    .flatten()
+                    .all(|&tensor| known.is_constant(tensor)));
         if constant {
             folded_bytes += fold(&mut known, number, &ready, builder.arena_limit)?;
             check_limit(folded_bytes, builder.arena_limit)?;

@@ -92,6 +92,9 @@ rules! {
     SAME_QUANTIZATION = "same-quantization", Error,
         "An operator that moves numbers without computing gives its output the input's scale and zero point.",
         "give input and output the same scale and zero point, or put a QUANTIZE between them";
+    PAD_VALUE = "pad-value", Error,
+        "The constant that PADV2 pads with has the input's scale and zero point.",
+        "quantize the padding value as the input";
     ACTIVATION_RANGE = "activation-range", Warning,
         "The range of a fused activation contains more than one code of the output.",
         "check the output's scale: the clamp leaves a single value";

@@ -12,7 +12,12 @@ pub mod registry;
 mod shared;
 
 mod conv_2d;
+mod mean;
+mod pack;
+mod pad;
 mod reshape;
+mod shape;
+mod strided_slice;
 
 pub use error::{EvalError, PrepareError};
 pub use io::{KernelIo, Operand, Place, StepOperands, TensorView, Views, required};

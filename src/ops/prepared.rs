@@ -86,6 +86,8 @@ pub struct Prepared {
     pub work: Work,
     /// Whether it has effects beyond its results, so that it must run at every inference even on constants.
     pub stateful: bool,
+    /// Whether the results depend on no operand's value.
+    pub is_constant: bool,
 }
 
 impl Prepared {
@@ -97,6 +99,15 @@ impl Prepared {
             scratch: Vec::new(),
             work: Work::default(),
             stateful: false,
+            is_constant: false,
+        }
+    }
+
+    /// A result that follows from the operands' shapes alone: it is computed once, when the interpreter is built.
+    pub fn constant(kernel: impl Kernel + 'static, shape: Shape) -> Self {
+        Self {
+            is_constant: true,
+            ..Self::new(kernel, [shape])
         }
     }
 
@@ -108,6 +119,7 @@ impl Prepared {
             scratch: Vec::new(),
             work: Work::default(),
             stateful: false,
+            is_constant: false,
         }
     }
 

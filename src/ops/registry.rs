@@ -4,7 +4,16 @@ use super::{Node, OpDef};
 use crate::model::OperatorKind;
 
 /// Every operator that has a kernel, by TFLite's name.
-pub const OPERATORS: &[&OpDef] = &[&super::conv_2d::DEF, &super::reshape::DEF];
+pub const OPERATORS: &[&OpDef] = &[
+    &super::conv_2d::DEF,
+    &super::mean::DEF,
+    &super::pack::DEF,
+    &super::pad::DEF,
+    &super::pad::DEF_V2,
+    &super::reshape::DEF,
+    &super::shape::DEF,
+    &super::strided_slice::DEF,
+];
 
 /// The definition that runs an operator: its code, its version and its types match.
 pub fn find(node: &Node<'_>) -> Option<&'static OpDef> {

@@ -1,0 +1,189 @@
+//! Copies between a dense block and one that is addressed with a stride per axis.
+//!
+//! Slices, transpositions, broadcasts, paddings and their kin are this one copy with other strides. Elements are bytes of
+//! a given size, so one loop serves every type.
+
+use crate::tensor::MAX_RANK;
+
+/// A copy over up to [`MAX_RANK`] axes, with neighbouring axes merged where their strides allow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StridedCopy {
+    /// Bytes per element.
+    element: usize,
+    rank: usize,
+    dims: [usize; MAX_RANK],
+    /// In elements of the strided side; 0 repeats, negative runs backwards.
+    strides: [isize; MAX_RANK],
+    /// The strided side's first element.
+    offset: usize,
+}
+
+impl StridedCopy {
+    /// A copy of `dims` elements of `element` bytes: element `i, j, ..` of the dense side is element
+    /// `offset + i * strides[0] + j * strides[1] + ..` of the strided one. `dims` and `strides` are equally long.
+    ///
+    /// The caller vouches that every element it addresses exists; [`gather`](Self::gather) and
+    /// [`scatter`](Self::scatter) would panic otherwise.
+    pub fn new(element: usize, dims: &[usize], strides: &[isize], offset: usize) -> Self {
+        let mut copy = Self {
+            element,
+            rank: 0,
+            dims: [1; MAX_RANK],
+            strides: [0; MAX_RANK],
+            offset,
+        };
+        for (&dim, &stride) in dims.iter().zip(strides).filter(|&(&dim, _)| dim != 1) {
+            let last = copy.rank.wrapping_sub(1);
+            if copy.rank > 0 && copy.strides[last] == stride * dim as isize {
+                copy.dims[last] *= dim;
+                copy.strides[last] = stride;
+            } else if copy.rank < MAX_RANK {
+                copy.dims[copy.rank] = dim;
+                copy.strides[copy.rank] = stride;
+                copy.rank += 1;
+            }
+        }
+        copy
+    }
+
+    /// The strides, in elements, of a dense block with `dims`.
+    pub fn dense_strides(dims: &[usize]) -> [isize; MAX_RANK] {
+        let mut strides = [0; MAX_RANK];
+        let mut step = 1isize;
+        for (stride, &dim) in strides.iter_mut().zip(dims).rev() {
+            *stride = step;
+            step *= dim as isize;
+        }
+        strides
+    }
+
+    /// Reads `strided` element by element into `dense`.
+    pub fn gather(&self, strided: &[u8], dense: &mut [u8]) {
+        let run = self.run_bytes();
+        let mut runs = dense.chunks_exact_mut(run.max(1));
+        self.for_each_run(|start, stride| {
+            let Some(to) = runs.next() else { return };
+            if stride == 1 {
+                to.copy_from_slice(&strided[start * self.element..][..run]);
+                return;
+            }
+            let mut from = start as isize;
+            for to in to.chunks_exact_mut(self.element) {
+                to.copy_from_slice(&strided[from as usize * self.element..][..self.element]);
+                from += stride;
+            }
+        });
+    }
+
+    /// Writes `dense` element by element into `strided`.
+    pub fn scatter(&self, dense: &[u8], strided: &mut [u8]) {
+        let run = self.run_bytes();
+        let mut runs = dense.chunks_exact(run.max(1));
+        self.for_each_run(|start, stride| {
+            let Some(from) = runs.next() else { return };
+            if stride == 1 {
+                strided[start * self.element..][..run].copy_from_slice(from);
+                return;
+            }
+            let mut to = start as isize;
+            for from in from.chunks_exact(self.element) {
+                strided[to as usize * self.element..][..self.element].copy_from_slice(from);
+                to += stride;
+            }
+        });
+    }
+
+    /// Bytes of one run along the innermost axis.
+    fn run_bytes(&self) -> usize {
+        let inner = if self.rank == 0 {
+            1
+        } else {
+            self.dims[self.rank - 1]
+        };
+        inner * self.element
+    }
+
+    /// Calls `run` with the first strided element and the stride of each run along the innermost axis, in dense order.
+    fn for_each_run(&self, mut run: impl FnMut(usize, isize)) {
+        if self.dims[..self.rank].contains(&0) {
+            return;
+        }
+        let outer = self.rank.saturating_sub(1);
+        let inner_stride = if self.rank == 0 {
+            1
+        } else {
+            self.strides[outer]
+        };
+        let mut index = [0usize; MAX_RANK];
+        let mut position = self.offset as isize;
+        loop {
+            run(position as usize, inner_stride);
+            let mut axis = outer;
+            loop {
+                if axis == 0 {
+                    return;
+                }
+                axis -= 1;
+                index[axis] += 1;
+                position += self.strides[axis];
+                if index[axis] < self.dims[axis] {
+                    break;
+                }
+                position -= self.strides[axis] * self.dims[axis] as isize;
+                index[axis] = 0;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dense_strides_count_from_the_innermost_axis() {
+        assert_eq!(StridedCopy::dense_strides(&[2, 3, 4])[..3], [12, 4, 1]);
+        assert_eq!(StridedCopy::dense_strides(&[]), [0; MAX_RANK]);
+    }
+
+    #[test]
+    fn transposition_is_a_gather() {
+        // [[0, 1, 2], [3, 4, 5]] transposed.
+        let copy = StridedCopy::new(1, &[3, 2], &[1, 3], 0);
+        let mut out = [0; 6];
+        copy.gather(&[0, 1, 2, 3, 4, 5], &mut out);
+        assert_eq!(out, [0, 3, 1, 4, 2, 5]);
+    }
+
+    #[test]
+    fn reversal_and_repetition() {
+        let mut out = [0; 6];
+        StridedCopy::new(2, &[3], &[-1], 2).gather(&[1, 2, 3, 4, 5, 6], &mut out);
+        assert_eq!(out, [5, 6, 3, 4, 1, 2]);
+        StridedCopy::new(1, &[2, 3], &[0, 1], 0).gather(&[7, 8, 9], &mut out);
+        assert_eq!(out, [7, 8, 9, 7, 8, 9]);
+    }
+
+    #[test]
+    fn padding_is_a_scatter() {
+        // A 2 x 2 block into the middle of 4 x 4.
+        let mut out = [0; 16];
+        StridedCopy::new(1, &[2, 2], &[4, 1], 5).scatter(&[1, 2, 3, 4], &mut out);
+        assert_eq!(out, [0, 0, 0, 0, 0, 1, 2, 0, 0, 3, 4, 0, 0, 0, 0, 0]);
+    }
+
+    #[test]
+    fn dense_axes_are_merged_and_empty_ones_copy_nothing() {
+        assert_eq!(StridedCopy::new(1, &[2, 3, 4], &[12, 4, 1], 0).rank, 1);
+        let mut out = [9; 1];
+        StridedCopy::new(1, &[0, 3], &[3, 1], 0).gather(&[], &mut out);
+        assert_eq!(out, [9]);
+    }
+
+    #[test]
+    fn a_scalar_is_one_element() {
+        let mut out = [0; 2];
+        StridedCopy::new(2, &[], &[], 1).gather(&[1, 2, 3, 4], &mut out);
+        assert_eq!(out, [3, 4]);
+    }
+}
