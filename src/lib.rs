@@ -6,6 +6,7 @@
     clippy::multiple_unsafe_ops_per_block
 )]
 
+pub mod delegate;
 pub mod device;
 #[cfg(unix)]
 pub mod ffi;

@@ -3,6 +3,7 @@
 use super::build;
 use super::error::BuildError;
 use super::invoke::Interpreter;
+use crate::delegate::Delegate;
 use crate::fixedpoint::Profile;
 use crate::model::Model;
 use crate::ops::{KernelChoice, Settings};
@@ -12,13 +13,13 @@ use crate::tensor::Shape;
 pub const DEFAULT_ARENA_LIMIT: usize = 512 << 20;
 
 /// Options of an [`Interpreter`], each with a default that suits most applications.
-#[derive(Debug, Clone)]
 #[must_use]
 pub struct InterpreterBuilder {
     pub(super) model: Model,
     pub(super) settings: Settings,
     pub(super) shapes: Vec<(usize, Shape)>,
     pub(super) arena_limit: usize,
+    pub(super) delegates: Vec<Box<dyn Delegate>>,
 }
 
 impl InterpreterBuilder {
@@ -29,6 +30,7 @@ impl InterpreterBuilder {
             settings: Settings::default(),
             shapes: Vec::new(),
             arena_limit: DEFAULT_ARENA_LIMIT,
+            delegates: Vec::new(),
         }
     }
 
@@ -53,6 +55,12 @@ impl InterpreterBuilder {
     /// Gives input `index` another shape than the file's; operators then compute theirs from it.
     pub fn input_shape(mut self, index: usize, shape: Shape) -> Self {
         self.shapes.push((index, shape));
+        self
+    }
+
+    /// Lets `delegate` run the operators it claims; of several delegates the first that claims an operator gets it.
+    pub fn delegate(mut self, delegate: impl Delegate + 'static) -> Self {
+        self.delegates.push(Box::new(delegate));
         self
     }
 

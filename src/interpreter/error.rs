@@ -1,5 +1,6 @@
 //! Why an interpreter could not be built, run or accessed.
 
+use crate::delegate::DelegateError;
 use crate::model::{OperatorKind, Report};
 use crate::ops::{EvalError, PrepareError};
 use crate::tensor::{Shape, ShapeError, TensorError, TensorType};
@@ -46,13 +47,15 @@ impl fmt::Display for MissingOperator {
 }
 
 /// Why no interpreter could be built for a model.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug)]
 #[non_exhaustive]
 pub enum BuildError {
     /// Operators without a kernel: all of them.
     MissingOperators { operators: Vec<MissingOperator> },
     /// Operators whose quantization parameters are meaningless: all findings.
     Verify { report: Report },
+    /// A delegate that cannot take the operators it claimed.
+    Delegate { source: DelegateError },
     /// An operator that cannot be prepared.
     Prepare {
         operator: usize,
@@ -93,6 +96,7 @@ impl fmt::Display for BuildError {
                 Ok(())
             }
             Self::Verify { report } => report.fmt(f),
+            Self::Delegate { source } => source.fmt(f),
             Self::Prepare {
                 operator,
                 kind,
@@ -135,6 +139,7 @@ impl fmt::Display for BuildError {
 impl std::error::Error for BuildError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
+            Self::Delegate { source } => Some(source),
             Self::Prepare { source, .. } => Some(source),
             Self::Constant { source, .. } => Some(source),
             Self::Shape { source } => Some(source),

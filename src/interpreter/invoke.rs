@@ -5,7 +5,7 @@ use super::builder::InterpreterBuilder;
 use super::error::{AccessError, InvokeError};
 use super::observer::{Observer, OperatorEvent, OperatorInfo};
 use crate::model::{Model, Tensor};
-use crate::ops::{Kernel, KernelIo, Operand, Place, Settings, StepOperands, Work};
+use crate::ops::{Kernel, KernelIo, Operand, Place, RunsOn, Settings, StepOperands, Work};
 use crate::tensor::{TensorMut, TensorRef};
 use std::time::Instant;
 
@@ -216,6 +216,10 @@ impl Interpreter {
                 None if step.constant => "constant",
                 None => "alias",
             },
+            runs_on: step
+                .kernel
+                .as_ref()
+                .map_or(RunsOn::Cpu, |kernel| kernel.runs_on()),
             macs: step.work.macs,
         }
     }

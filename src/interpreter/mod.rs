@@ -6,8 +6,12 @@ mod arena;
 mod build;
 mod builder;
 mod error;
+mod fold;
 mod invoke;
+mod known;
+mod lay_out;
 mod observer;
+mod resolve;
 
 pub use builder::{DEFAULT_ARENA_LIMIT, InterpreterBuilder};
 pub use error::{AccessError, BuildError, InvokeError, MissingOperator};

@@ -2,6 +2,7 @@
 
 use super::invoke::Interpreter;
 use crate::model::OperatorKind;
+use crate::ops::RunsOn;
 use crate::tensor::TensorRef;
 use std::time::Duration;
 
@@ -54,6 +55,8 @@ pub struct OperatorInfo<'a> {
     pub kind: &'a OperatorKind,
     /// `<primitive>.<variant>` of the kernel, or why there is none: `alias`, `constant`.
     pub kernel: &'static str,
+    /// What computes it.
+    pub runs_on: RunsOn,
     /// Multiply-accumulate operations of one inference.
     pub macs: u64,
 }

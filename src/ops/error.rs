@@ -140,8 +140,34 @@ pub enum EvalError {
         found: i64,
         expected: &'static str,
     },
-    /// A delegated operator failed.
-    Delegate { reason: String },
+    /// A device failed.
+    Device {
+        device: String,
+        fault: DeviceFault,
+        reason: String,
+    },
+}
+
+/// How a device failed, and so what a caller can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DeviceFault {
+    /// It went away: unplugged, hung, or its driver's process died. The next inference tries to open it again.
+    Lost,
+    /// Another process holds it.
+    Busy,
+    /// It is there and refused this inference.
+    Failed,
+}
+
+impl fmt::Display for DeviceFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Lost => "device lost",
+            Self::Busy => "device busy",
+            Self::Failed => "inference failed",
+        })
+    }
 }
 
 impl fmt::Display for EvalError {
@@ -154,7 +180,11 @@ impl fmt::Display for EvalError {
                 found,
                 expected,
             } => write!(f, "operand {operand} holds {found}, expected {expected}"),
-            Self::Delegate { reason } => f.write_str(reason),
+            Self::Device {
+                device,
+                fault,
+                reason,
+            } => write!(f, "{device}: {fault}: {reason}"),
         }
     }
 }

@@ -19,7 +19,7 @@ mod reshape;
 mod shape;
 mod strided_slice;
 
-pub use error::{EvalError, PrepareError};
+pub use error::{DeviceFault, EvalError, PrepareError};
 pub use io::{KernelIo, Operand, Place, StepOperands, TensorView, Views, required};
 pub use node::{FileTensors, KernelChoice, KnownTensors, Node, NodeTensor, Settings};
-pub use prepared::{Kernel, OpDef, Prepared, TypeRow, Work};
+pub use prepared::{Kernel, OpDef, Prepared, RunsOn, TypeRow, Work};

@@ -65,6 +65,30 @@ pub trait Kernel: Send {
 
     /// `<primitive>.<variant>`, such as `conv_2d.reference`.
     fn name(&self) -> &'static str;
+
+    /// What computes it.
+    fn runs_on(&self) -> RunsOn {
+        RunsOn::Cpu
+    }
+}
+
+/// The hardware an operator runs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RunsOn {
+    /// This crate's kernels.
+    Cpu,
+    /// An Edge TPU, through libedgetpu.
+    EdgeTpu,
+}
+
+impl std::fmt::Display for RunsOn {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::Cpu => "CPU",
+            Self::EdgeTpu => "Edge TPU",
+        })
+    }
 }
 
 /// Multiplications and additions of one inference, as far as an operator counts them.

@@ -1,7 +1,7 @@
 //! The list of operators: one line each.
 
 use super::{Node, OpDef};
-use crate::model::OperatorKind;
+use crate::model::{BuiltinOperator, OperatorKind};
 
 /// Every operator that has a kernel, by TFLite's name.
 pub const OPERATORS: &[&OpDef] = &[
@@ -17,14 +17,19 @@ pub const OPERATORS: &[&OpDef] = &[
 
 /// The definition that runs an operator: its code, its version and its types match.
 pub fn find(node: &Node<'_>) -> Option<&'static OpDef> {
-    let OperatorKind::Builtin(code) = node.operator().kind else {
-        return None;
-    };
     OPERATORS.iter().copied().find(|def| {
-        def.code == code
+        is(def, &node.operator().kind)
             && def.versions.contains(&node.operator().version)
             && def.types.iter().any(|row| row.matches(node))
     })
+}
+
+/// Whether a definition is of this operator: by code, custom operators by name.
+fn is(def: &OpDef, kind: &OperatorKind) -> bool {
+    match kind {
+        OperatorKind::Builtin(code) => def.code == *code,
+        OperatorKind::Custom(name) => def.code == BuiltinOperator::CUSTOM && def.name == name,
+    }
 }
 
 #[cfg(test)]
@@ -45,7 +50,10 @@ mod tests {
 
     #[test]
     fn names_are_tflites() {
-        for def in OPERATORS {
+        for def in OPERATORS
+            .iter()
+            .filter(|def| def.code != BuiltinOperator::CUSTOM)
+        {
             assert_eq!(def.code.variant_name(), Some(def.name));
         }
     }
