@@ -303,6 +303,10 @@ mod tests {
 
     /// Runs itself a second time as the process that holds the lock.
     #[test]
+    #[cfg_attr(
+        not(target_arch = "x86_64"),
+        ignore = "under qemu-user a child needs the emulator in binfmt_misc; run it on a board"
+    )]
     fn the_lock_of_a_killed_process_is_free() {
         const DIRECTORY: &str = "CORALLITE_TEST_LOCK_CHILD";
         if let Some(directory) = env::var_os(DIRECTORY) {

@@ -3,9 +3,10 @@
 //! [`list`] names every Edge TPU of the machine: USB sticks and PCIe modules, in the order and with the paths that
 //! libedgetpu uses, with what sysfs, `/dev` and `/proc` tell about each. It opens no device for writing, needs neither
 //! root nor libedgetpu, and answers in milliseconds. [`DeviceSelector`] is the grammar by which users name a device,
-//! [`DeviceLock`] keeps two processes from opening the same one.
+//! [`DeviceLock`] keeps two processes from opening the same one, [`doctor`] turns what was found into causes and fixes.
 //!
-//! Owns: USB and PCI ids, device paths, permissions, locks. May not know: libedgetpu, model files.
+//! Owns: USB and PCI ids, device paths, permissions, locks, diagnosis. May not know: libedgetpu, model files. What the
+//! doctor has to know about those reaches it as plain data.
 //!
 //! | file | content |
 //! | --- | --- |
@@ -18,6 +19,9 @@
 //! | `host.rs` | kernel, container, virtual machine |
 //! | `selector.rs` | `auto`, `cpu`, `usb:0`, `pci:1`, `:2`, a path; `model.tflite@usb:0` |
 //! | `lock.rs` | one process per device |
+//! | `doctor/` | facts, causes, fixes |
+
+pub mod doctor;
 
 mod access;
 mod edge_tpu;
