@@ -8,6 +8,7 @@
 
 pub mod delegate;
 pub mod device;
+mod error;
 #[cfg(unix)]
 pub mod ffi;
 pub mod fixedpoint;
@@ -21,5 +22,6 @@ pub mod schema;
 pub mod tensor;
 pub mod vision;
 
+pub use error::Error;
 pub use interpreter::{Interpreter, InterpreterBuilder};
 pub use model::Model;
