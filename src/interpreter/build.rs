@@ -121,8 +121,8 @@ fn input_shapes(subgraph: &Subgraph, given: &[(usize, Shape)]) -> Result<Vec<Sha
         if shape.rank() != declared.shape.rank() {
             return Err(BuildError::InputShape {
                 index,
-                found: shape,
-                declared: declared.shape,
+                found: shape.into(),
+                declared: declared.shape.into(),
             });
         }
         shapes[tensor] = shape;

@@ -75,8 +75,8 @@ pub enum BuildError {
     /// A shape was given that the input cannot take.
     InputShape {
         index: usize,
-        found: Shape,
-        declared: Shape,
+        found: Box<Shape>,
+        declared: Box<Shape>,
     },
     /// A tensor of a type without a fixed size has to be computed.
     Unsized { tensor: usize, ty: TensorType },

@@ -27,7 +27,7 @@ pub enum PrepareError {
     /// An operand's shape does not fit the others.
     Shape {
         operand: &'static str,
-        found: Shape,
+        found: Box<Shape>,
         expected: String,
     },
     /// A result's dimensions are no shape.

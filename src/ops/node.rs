@@ -254,7 +254,7 @@ impl<'a> NodeTensor<'a> {
     pub fn shape_error(&self, expected: impl Into<String>) -> PrepareError {
         PrepareError::Shape {
             operand: self.operand,
-            found: self.shape,
+            found: self.shape.into(),
             expected: expected.into(),
         }
     }

@@ -265,7 +265,8 @@ mod tests {
     #[test]
     fn bounds_are_limited_as_in_python() {
         // list(range(5))[begin:end:stride], worked by hand.
-        let cases: [(Option<i64>, Option<i64>, i64, i64, usize); 7] = [
+        type Case = (Option<i64>, Option<i64>, i64, i64, usize);
+        let cases: [Case; 7] = [
             (None, None, 1, 0, 5),
             (Some(1), Some(-1), 1, 1, 3),
             (Some(-2), None, 1, 3, 2),

@@ -49,14 +49,14 @@ pub enum TensorError {
     },
     /// The number of elements offered is not the tensor's.
     Length {
-        shape: Shape,
+        shape: Box<Shape>,
         found: usize,
         expected: usize,
     },
     /// The number of bytes offered is not the tensor's.
     Bytes {
         ty: TensorType,
-        shape: Shape,
+        shape: Box<Shape>,
         found: usize,
         expected: usize,
     },
@@ -128,7 +128,7 @@ mod tests {
             ),
             (
                 TensorError::Length {
-                    shape,
+                    shape: shape.into(),
                     found: 3,
                     expected: 4,
                 }
@@ -138,7 +138,7 @@ mod tests {
             (
                 TensorError::Bytes {
                     ty,
-                    shape,
+                    shape: shape.into(),
                     found: 3,
                     expected: 4,
                 }

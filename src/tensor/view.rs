@@ -35,7 +35,7 @@ fn check_bytes(ty: TensorType, shape: Shape, found: usize) -> Result<(), TensorE
     if found != expected {
         return Err(TensorError::Bytes {
             ty,
-            shape,
+            shape: shape.into(),
             found,
             expected,
         });
@@ -207,7 +207,7 @@ impl<'a> TensorMut<'a> {
         let to = self.as_slice_mut::<T>()?;
         if to.len() != elements.len() {
             return Err(TensorError::Length {
-                shape,
+                shape: shape.into(),
                 found: elements.len(),
                 expected: to.len(),
             });
