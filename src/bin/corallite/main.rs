@@ -1,0 +1,43 @@
+//! The command line tool: runs, inspects and checks models.
+//!
+//! Results go to stdout or to files, one line with the reason of a failure to stderr. Exit codes: 0 success, 1 failure,
+//! 2 wrong usage. `RUST_LOG=debug` shows what the library logs.
+
+mod args;
+mod arrays;
+mod batch;
+mod failure;
+mod help;
+mod output;
+mod run;
+mod session;
+
+use args::Command;
+use failure::Failure;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    // A defect of ours is told in one line, too.
+    std::panic::set_hook(Box::new(|info| {
+        output::complain(&format!("internal error, please report it: {info}"));
+    }));
+    let filter = env_logger::Env::default().default_filter_or("error");
+    env_logger::Builder::from_env(filter)
+        .format_timestamp(None)
+        .init();
+    match args::parse(lexopt::Parser::from_env()).and_then(execute) {
+        Ok(code) => code,
+        Err(failure) => {
+            output::complain(&failure.to_string());
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+fn execute(command: Command) -> Result<ExitCode, Failure> {
+    match command {
+        Command::Print(text) => output::print(&text)?,
+        Command::Run(options) => run::run(&options)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,232 @@
+//! Runs cases: a model, arrays for its inputs, a folder for its outputs.
+
+use crate::arrays::{Outputs, npy_type, to_array};
+use crate::failure::{Failure, Input};
+use corallite::fixedpoint::Profile;
+use corallite::model::{Model, Tensor};
+use corallite::ops::KernelChoice;
+use corallite::oracle::npy::NpyArray;
+use corallite::tensor::Shape;
+use corallite::{Interpreter, InterpreterBuilder};
+use std::path::{Path, PathBuf};
+
+/// One run of a model.
+pub struct Case {
+    /// The model file.
+    pub model: PathBuf,
+    /// Arrays: one per input and invocation.
+    pub inputs: Vec<PathBuf>,
+    /// Where the outputs go.
+    pub folder: PathBuf,
+}
+
+/// How models are run.
+pub struct Session {
+    profile: Profile,
+    kernels: KernelChoice,
+    threads: usize,
+    loaded: Option<Loaded>,
+}
+
+/// The model of the last case, with the interpreter that ran it.
+struct Loaded {
+    path: PathBuf,
+    model: Model,
+    interpreter: Option<Interpreter>,
+}
+
+impl Session {
+    /// A session without a model.
+    pub fn new(profile: Profile, kernels: KernelChoice, threads: usize) -> Self {
+        Self {
+            profile,
+            kernels,
+            threads,
+            loaded: None,
+        }
+    }
+
+    /// Runs a case from fresh state and writes its outputs.
+    pub fn run(&mut self, case: &Case) -> Result<(), Failure> {
+        // Taken out, so that a failure leaves no interpreter in an undefined state behind.
+        let mut loaded = match self.loaded.take() {
+            Some(loaded) if loaded.path == case.model => loaded,
+            _ => load(&case.model)?,
+        };
+        let invocations = invocations(&loaded, case)?;
+        let inputs = loaded.model.graph().subgraphs()[0].inputs.len();
+        let mut outputs = Outputs::new(&case.folder)?;
+        let mut interpreter = None;
+        for invocation in 0..invocations {
+            let files = &case.inputs[invocation * inputs..][..inputs];
+            let arrays = read(&loaded.model, files)?;
+            let interpreter = match &mut interpreter {
+                Some(interpreter) => interpreter,
+                none => none.insert(self.interpreter(&mut loaded, &arrays)?),
+            };
+            invoke(interpreter, case, files, &arrays)?;
+            for index in 0..interpreter.output_count() {
+                let access = |source| Failure::Access {
+                    model: case.model.clone(),
+                    source,
+                };
+                let tensor = interpreter.output(index).map_err(access)?;
+                let array = to_array(&tensor).ok_or_else(|| Failure::OutputType {
+                    model: case.model.clone(),
+                    output: index,
+                    ty: tensor.ty(),
+                })?;
+                outputs.push(&array)?;
+            }
+        }
+        outputs.finish()?;
+        loaded.interpreter = interpreter;
+        self.loaded = Some(loaded);
+        Ok(())
+    }
+
+    /// The last case's interpreter with its state reset, or a new one where the shapes of the inputs are others.
+    fn interpreter(
+        &self,
+        loaded: &mut Loaded,
+        arrays: &[(NpyArray, Shape)],
+    ) -> Result<Interpreter, Failure> {
+        if let Some(mut interpreter) = loaded.interpreter.take() {
+            let has = |index, shape| interpreter.input(index).is_ok_and(|t| t.shape() == shape);
+            if arrays
+                .iter()
+                .enumerate()
+                .all(|(i, (_, shape))| has(i, *shape))
+            {
+                interpreter.reset();
+                return Ok(interpreter);
+            }
+        }
+        let mut builder = InterpreterBuilder::new(&loaded.model)
+            .profile(self.profile)
+            .kernels(self.kernels)
+            .threads(self.threads);
+        let subgraph = &loaded.model.graph().subgraphs()[0];
+        for (index, (&tensor, (_, shape))) in subgraph.inputs.iter().zip(arrays).enumerate() {
+            if *shape != subgraph.tensors[tensor].shape {
+                builder = builder.input_shape(index, *shape);
+            }
+        }
+        builder.build().map_err(|source| Failure::Build {
+            model: loaded.path.clone(),
+            source,
+        })
+    }
+}
+
+fn load(path: &Path) -> Result<Loaded, Failure> {
+    let model = Model::from_file(path).map_err(|source| Failure::Load {
+        model: path.to_owned(),
+        source,
+    })?;
+    Ok(Loaded {
+        path: path.to_owned(),
+        model,
+        interpreter: None,
+    })
+}
+
+/// How often the model runs: once per full set of inputs.
+fn invocations(loaded: &Loaded, case: &Case) -> Result<usize, Failure> {
+    let inputs = loaded.model.graph().subgraphs()[0].inputs.len();
+    let found = case.inputs.len();
+    match (found, inputs) {
+        (0, 0) => Ok(1),
+        _ if inputs > 0 && found > 0 && found.is_multiple_of(inputs) => Ok(found / inputs),
+        _ => Err(Failure::InputCount {
+            model: case.model.clone(),
+            found,
+            inputs,
+        }),
+    }
+}
+
+/// Reads the arrays of one invocation, each with the shape that its input then has.
+fn read(model: &Model, files: &[PathBuf]) -> Result<Vec<(NpyArray, Shape)>, Failure> {
+    let graph = model.graph();
+    let subgraph = &graph.subgraphs()[0];
+    let mut arrays = Vec::with_capacity(files.len());
+    for (index, (file, &tensor)) in files.iter().zip(&subgraph.inputs).enumerate() {
+        let tensor = &subgraph.tensors[tensor];
+        let name = graph.tensor_name(tensor).to_owned();
+        let input = Input { index, name };
+        let array = NpyArray::read(file).map_err(|source| Failure::Array { source })?;
+        let expected = npy_type(tensor.ty);
+        if expected != Some(array.dtype) {
+            return Err(Failure::InputType {
+                file: file.clone(),
+                input,
+                found: array.dtype,
+                ty: tensor.ty,
+                expected,
+            });
+        }
+        let Some(shape) = fitting_shape(tensor, &array.shape) else {
+            return Err(Failure::InputShape {
+                file: file.clone(),
+                input,
+                found: array.shape,
+                expected: tensor.shape,
+                open: tensor.shape_signature.clone().filter(|s| s.contains(&-1)),
+            });
+        };
+        arrays.push((array, shape));
+    }
+    Ok(arrays)
+}
+
+/// The shape of an array where the input can take it: the declared one, but for axes that the model leaves open.
+fn fitting_shape(tensor: &Tensor, found: &[usize]) -> Option<Shape> {
+    let declared = tensor.shape.dims();
+    let is_open = |axis: usize| {
+        let signature = tensor.shape_signature.as_deref().unwrap_or_default();
+        signature.get(axis) == Some(&-1)
+    };
+    let fits = found.len() == declared.len()
+        && (0..found.len()).all(|axis| found[axis] == declared[axis] || is_open(axis));
+    Shape::new(found).ok().filter(|_| fits)
+}
+
+fn invoke(
+    interpreter: &mut Interpreter,
+    case: &Case,
+    files: &[PathBuf],
+    arrays: &[(NpyArray, Shape)],
+) -> Result<(), Failure> {
+    let access = |source| Failure::Access {
+        model: case.model.clone(),
+        source,
+    };
+    for (index, (array, shape)) in arrays.iter().enumerate() {
+        let mut tensor = interpreter.input_mut(index).map_err(access)?;
+        let first = tensor.shape();
+        if first != *shape || tensor.copy_from_bytes(&array.data).is_err() {
+            return Err(Failure::ShapeChanged {
+                file: files[index].clone(),
+                input: Input {
+                    index,
+                    name: input_name(interpreter.model(), index),
+                },
+                found: array.shape.clone(),
+                first,
+            });
+        }
+    }
+    interpreter.invoke().map_err(|source| Failure::Invoke {
+        model: case.model.clone(),
+        source,
+    })
+}
+
+fn input_name(model: &Model, index: usize) -> String {
+    let graph = model.graph();
+    let subgraph = &graph.subgraphs()[0];
+    graph
+        .tensor_name(&subgraph.tensors[subgraph.inputs[index]])
+        .to_owned()
+}
