@@ -11,12 +11,16 @@ mod prepared;
 pub mod registry;
 mod shared;
 
+mod add_sub;
 mod conv_2d;
+mod dequantize;
 mod mean;
 mod pack;
 mod pad;
+mod quantize;
 mod reshape;
 mod shape;
+mod softmax;
 mod strided_slice;
 
 pub use error::{DeviceFault, EvalError, PrepareError};

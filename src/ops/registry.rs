@@ -5,14 +5,19 @@ use crate::model::{BuiltinOperator, OperatorKind};
 
 /// Every operator that has a kernel, by TFLite's name.
 pub const OPERATORS: &[&OpDef] = &[
+    &super::add_sub::DEF_ADD,
     &super::conv_2d::DEF,
+    &super::dequantize::DEF,
     &super::mean::DEF,
     &super::pack::DEF,
     &super::pad::DEF,
     &super::pad::DEF_V2,
+    &super::quantize::DEF,
     &super::reshape::DEF,
     &super::shape::DEF,
+    &super::softmax::DEF,
     &super::strided_slice::DEF,
+    &super::add_sub::DEF_SUB,
 ];
 
 /// The definition that runs an operator: its code, its version and its types match.

@@ -28,3 +28,24 @@ pub fn fused_activation(
         }
     })
 }
+
+/// The lowest and the highest result of a float operator with `activation`: infinities become the largest finite numbers
+/// where there is no bound. Source: TFLite `kernels/kernel_util.h`, `CalculateActivationRange`.
+pub fn float_range(activation: FusedActivation) -> (f32, f32) {
+    let (low, high) = activation.bounds();
+    (low.unwrap_or(f32::MIN), high.unwrap_or(f32::MAX))
+}
+
+/// The lowest and the highest result of an operator on plain integers with `activation`, limited to `range`.
+pub fn integer_range(activation: FusedActivation, range: (i64, i64)) -> (i64, i64) {
+    let (low, high) = activation.bounds();
+    let bound = |bound: Option<f32>, none| bound.map_or(none, |bound| bound as i64);
+    (bound(low, range.0), bound(high, range.1))
+}
+
+/// `value` limited to `range` as C++'s `min(max(value, low), high)` does: not-a-number stays what it is.
+#[inline(always)]
+pub fn limit<T: PartialOrd + Copy>(value: T, range: (T, T)) -> T {
+    let raised = if value < range.0 { range.0 } else { value };
+    if range.1 < raised { range.1 } else { raised }
+}

@@ -2,8 +2,8 @@
 
 use crate::tensor::Element;
 
-/// An integer type that quantized activations are stored in.
-pub trait Quantized: Element + Ord + Send + Sync {
+/// An integer type of at most 32 bits.
+pub trait Integer: Element + Ord + Send + Sync {
     /// The smallest and the largest value.
     const RANGE: (i32, i32);
 
@@ -12,16 +12,19 @@ pub trait Quantized: Element + Ord + Send + Sync {
 
     /// The value, limited to the type's range.
     fn saturate(value: i32) -> Self;
+}
 
+/// An integer type that quantized activations are stored in.
+pub trait Quantized: Integer {
     /// `self - zero_point`; exact, because a verified zero point is a value of the type: an 8-bit difference has nine
     /// bits. (int16 zero points are 0 wherever products are formed.)
     fn offset(self, zero_point: i16) -> i16;
 }
 
-/// Implements [`Quantized`] for integer types.
-macro_rules! quantized {
+/// Implements [`Integer`] for integer types.
+macro_rules! integer {
     ($($ty:ty),*) => {$(
-        impl Quantized for $ty {
+        impl Integer for $ty {
             const RANGE: (i32, i32) = (<$ty>::MIN as i32, <$ty>::MAX as i32);
 
             #[inline(always)]
@@ -33,7 +36,14 @@ macro_rules! quantized {
             fn saturate(value: i32) -> Self {
                 value.clamp(Self::RANGE.0, Self::RANGE.1) as $ty
             }
+        }
+    )*};
+}
 
+/// Implements [`Quantized`] for integer types.
+macro_rules! quantized {
+    ($($ty:ty),*) => {$(
+        impl Quantized for $ty {
             #[inline(always)]
             fn offset(self, zero_point: i16) -> i16 {
                 i16::from(self).wrapping_sub(zero_point)
@@ -42,4 +52,5 @@ macro_rules! quantized {
     )*};
 }
 
+integer!(i8, u8, i16, i32);
 quantized!(i8, u8, i16);

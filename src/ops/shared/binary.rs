@@ -1,0 +1,60 @@
+//! The kernel of operators that combine two tensors element by element.
+
+use super::{Broadcast, zip};
+use crate::ops::{EvalError, Kernel, KernelIo, Prepared, Views, required};
+use crate::tensor::Element;
+use std::marker::PhantomData;
+
+/// Result 0 = `f` of operands 0 and 1, element by element.
+pub fn binary<A, B, O, F>(name: &'static str, broadcast: Broadcast<2>, f: F) -> Prepared
+where
+    A: Element + Send,
+    B: Element + Send,
+    O: Element + Send,
+    F: Fn(A, B) -> O + Send + 'static,
+{
+    let shape = broadcast.output();
+    let kernel = Binary {
+        name,
+        broadcast,
+        f,
+        elements: PhantomData,
+    };
+    Prepared::new(kernel, [shape])
+}
+
+struct Binary<A, B, O, F> {
+    name: &'static str,
+    broadcast: Broadcast<2>,
+    f: F,
+    elements: PhantomData<(A, B, O)>,
+}
+
+impl<A, B, O, F> Kernel for Binary<A, B, O, F>
+where
+    A: Element + Send,
+    B: Element + Send,
+    O: Element + Send,
+    F: Fn(A, B) -> O + Send,
+{
+    fn eval(&self, io: &mut KernelIo<'_>) -> Result<(), EvalError> {
+        let Views {
+            inputs: [left, right],
+            outputs: [output],
+            ..
+        } = io.views([0, 1], [0], [])?;
+        let (left, right) = (required(left, 0)?, required(right, 1)?);
+        zip(
+            &self.broadcast,
+            left.as_slice::<A>()?,
+            right.as_slice::<B>()?,
+            output.into_slice::<O>()?,
+            &self.f,
+        );
+        Ok(())
+    }
+
+    fn name(&self) -> &'static str {
+        self.name
+    }
+}

@@ -1,0 +1,61 @@
+//! Functions of one element at a time: the loop, and tables in place of any function of an 8-bit element.
+
+use super::Integer;
+use crate::ops::{EvalError, Kernel, KernelIo, Prepared};
+use crate::tensor::{Element, Shape};
+use std::marker::PhantomData;
+
+/// Result 0 = `f` of operand 0, element by element.
+pub fn map<I, O, F>(name: &'static str, shape: Shape, f: F) -> Prepared
+where
+    I: Element + Send,
+    O: Element + Send,
+    F: Fn(I) -> O + Send + 'static,
+{
+    let elements = PhantomData;
+    Prepared::new(Map { name, f, elements }, [shape])
+}
+
+/// [`map`] with a table of the 256 values of `f`; `I` is int8 or uint8.
+pub fn table<I, O>(name: &'static str, shape: Shape, f: impl Fn(I) -> O) -> Prepared
+where
+    I: Integer,
+    O: Element + Send,
+{
+    // Indexed by the element's low 8 bits: 0 to 127 stand before -128 to -1.
+    let code = |index: usize| {
+        let index = i32::try_from(index).unwrap_or(0);
+        I::saturate(if index > I::RANGE.1 {
+            index - 256
+        } else {
+            index
+        })
+    };
+    let table: Box<[O; 256]> = Box::new(std::array::from_fn(|index| f(code(index))));
+    map(name, shape, move |q: I| table[usize::from(q.widen() as u8)])
+}
+
+struct Map<I, O, F> {
+    name: &'static str,
+    f: F,
+    elements: PhantomData<(I, O)>,
+}
+
+impl<I, O, F> Kernel for Map<I, O, F>
+where
+    I: Element + Send,
+    O: Element + Send,
+    F: Fn(I) -> O + Send,
+{
+    fn eval(&self, io: &mut KernelIo<'_>) -> Result<(), EvalError> {
+        let (input, output) = io.unary::<I, O>()?;
+        for (output, &input) in output.iter_mut().zip(input) {
+            *output = (self.f)(input);
+        }
+        Ok(())
+    }
+
+    fn name(&self) -> &'static str {
+        self.name
+    }
+}

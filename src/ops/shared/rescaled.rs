@@ -1,0 +1,243 @@
+//! Sums and differences of quantized tensors whose scales differ.
+
+use super::Integer;
+use crate::fixedpoint::{
+    FusedActivation, QuantizedMultiplier, Rounding, checked_log2, quantized_activation_range,
+    rounding_divide_by_pot,
+};
+use crate::ops::{NodeTensor, PrepareError, Settings};
+use crate::tensor::TensorType;
+
+/// ADD and SUB of two scales: both operands are brought to twice the larger scale with bits to spare, combined there, and
+/// brought to the output's.
+///
+/// Source: TFLite `kernels/add.cc` and `kernels/sub.cc` (`Prepare`), `kernels/internal/reference/add.h` and `sub.h`.
+#[derive(Debug, Clone, Copy)]
+pub struct Rescaled {
+    left: (i32, QuantizedMultiplier),
+    right: (i32, QuantizedMultiplier),
+    output: (i32, QuantizedMultiplier),
+    /// Bits to spare: 20 for 8-bit operands, 15 for 16-bit ones.
+    left_shift: u32,
+    rounding: Rounding,
+    clamp: (i32, i32),
+}
+
+impl Rescaled {
+    /// The arithmetic for left operand, right operand and result.
+    ///
+    /// # Errors
+    /// A tensor that is not quantized as a whole, scales whose quotients fixed point cannot hold, or an activation without
+    /// codes.
+    pub fn new(
+        [left, right, output]: [&NodeTensor<'_>; 3],
+        activation: FusedActivation,
+        settings: &Settings,
+    ) -> Result<Self, PrepareError> {
+        let (left_scale, left_zero_point) = left.per_tensor()?;
+        let (right_scale, right_zero_point) = right.per_tensor()?;
+        let (output_scale, output_zero_point) = output.per_tensor()?;
+        let left_shift = if output.ty == TensorType::Int16 {
+            15
+        } else {
+            20
+        };
+        // The two products by powers of two are float32 upstream, and exact.
+        let twice_max = f64::from(2.0 * left_scale.max(right_scale));
+        let scaled_output = f64::from((1u32 << left_shift) as f32 * output_scale);
+        let below_one = QuantizedMultiplier::from_real_smaller_than_one;
+        Ok(Self {
+            left: (
+                left_zero_point,
+                below_one(f64::from(left_scale) / twice_max)?,
+            ),
+            right: (
+                right_zero_point,
+                below_one(f64::from(right_scale) / twice_max)?,
+            ),
+            output: (
+                output_zero_point,
+                QuantizedMultiplier::from_real(twice_max / scaled_output)?,
+            ),
+            left_shift,
+            rounding: settings.profile.rounding(),
+            clamp: output_range(output, activation, output_scale, output_zero_point)?,
+        })
+    }
+
+    /// This, where the output's multiplier is below 1, which ADD demands.
+    ///
+    /// # Errors
+    /// It is not: the output's scale is far too small for its operands. (TFLite aborts the process.)
+    pub fn output_below_one(self) -> Result<Self, PrepareError> {
+        QuantizedMultiplier::from_real_smaller_than_one(self.output.1.to_real())?;
+        Ok(self)
+    }
+
+    /// The stored sum, or difference where `SUB`.
+    #[inline(always)]
+    pub fn apply<const SUB: bool, T: Integer>(self, left: T, right: T) -> T {
+        let left = self.scaled(left, self.left);
+        let right = self.scaled(right, self.right);
+        let raw = if SUB {
+            left.wrapping_sub(right)
+        } else {
+            left.wrapping_add(right)
+        };
+        let (zero_point, multiplier) = self.output;
+        let output = multiplier
+            .apply(raw, self.rounding)
+            .wrapping_add(zero_point);
+        T::saturate(output.max(self.clamp.0).min(self.clamp.1))
+    }
+
+    #[inline(always)]
+    fn scaled<T: Integer>(self, q: T, (zero_point, multiplier): (i32, QuantizedMultiplier)) -> i32 {
+        let shifted = q
+            .widen()
+            .wrapping_sub(zero_point)
+            .wrapping_shl(self.left_shift);
+        multiplier.apply(shifted, self.rounding)
+    }
+}
+
+/// The codes of `output` that `activation` leaves.
+fn output_range(
+    output: &NodeTensor<'_>,
+    activation: FusedActivation,
+    scale: f32,
+    zero_point: i32,
+) -> Result<(i32, i32), PrepareError> {
+    let range = output
+        .ty
+        .integer_range()
+        .ok_or_else(|| output.type_error("an integer type"))?;
+    Ok(quantized_activation_range(
+        activation, scale, zero_point, range,
+    )?)
+}
+
+/// ADD and SUB of int16 tensors whose scales are powers of two: one operand has the output's scale, the other is shifted.
+///
+/// Source: TFLite `kernels/internal/reference/add.h` and `sub.h`, the overloads for int16.
+#[derive(Debug, Clone, Copy)]
+pub struct ShiftedI16 {
+    left_shift: u32,
+    right_shift: u32,
+    clamp: (i16, i16),
+}
+
+impl ShiftedI16 {
+    /// The arithmetic for left operand, right operand and result; `None` where the model does not ask for it
+    /// (`pot_scale_int16`) or a scale is no power of two.
+    ///
+    /// # Errors
+    /// A zero point that is not 0, or powers of two that no single right shift reconciles.
+    pub fn new(
+        operands: [&NodeTensor<'_>; 3],
+        pot_scale_int16: bool,
+        activation: FusedActivation,
+    ) -> Result<Option<Self>, PrepareError> {
+        let mut scales = [0.0; 3];
+        for (scale, operand) in scales.iter_mut().zip(operands) {
+            let (found, zero_point) = operand.per_tensor()?;
+            *scale = found;
+            if zero_point != 0 {
+                return Err(PrepareError::Attribute {
+                    name: "zero point",
+                    found: zero_point.to_string(),
+                    expected: "0 for int16",
+                });
+            }
+        }
+        let [Some(left), Some(right), Some(output)] = scales.map(checked_log2) else {
+            return Ok(None);
+        };
+        if !pot_scale_int16 {
+            return Ok(None);
+        }
+        let shift = |log2: i32| u32::try_from(output - log2).ok();
+        let (Some(left_shift), Some(right_shift)) = (shift(left), shift(right)) else {
+            return Err(unreconciled(left, right, output));
+        };
+        if left_shift != 0 && right_shift != 0 {
+            return Err(unreconciled(left, right, output));
+        }
+        let [.., output] = operands;
+        let (low, high) = output_range(output, activation, scales[2], 0)?;
+        Ok(Some(Self {
+            left_shift,
+            right_shift,
+            clamp: (i16::saturate(low), i16::saturate(high)),
+        }))
+    }
+
+    /// The stored sum, or difference where `SUB`.
+    #[inline(always)]
+    pub fn apply<const SUB: bool>(self, left: i16, right: i16) -> i16 {
+        let left = rounding_divide_by_pot(left, self.left_shift);
+        let right = rounding_divide_by_pot(right, self.right_shift);
+        let output = if SUB {
+            left.saturating_sub(right)
+        } else {
+            left.saturating_add(right)
+        };
+        output.max(self.clamp.0).min(self.clamp.1)
+    }
+}
+
+fn unreconciled(left: i32, right: i32, output: i32) -> PrepareError {
+    PrepareError::Attribute {
+        name: "pot_scale_int16",
+        found: format!("true with scales 2^{left}, 2^{right} and output scale 2^{output}"),
+        expected: "an output scale equal to the larger input scale",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn add_sub(left: f64, right: f64, output: f64, clamp: (i32, i32)) -> Rescaled {
+        let m = |real| QuantizedMultiplier::from_real(real).expect("finite");
+        let twice_max = 2.0 * left.max(right);
+        Rescaled {
+            left: (0, m(left / twice_max)),
+            right: (0, m(right / twice_max)),
+            output: (0, m(twice_max / (output * f64::from(1 << 20)))),
+            left_shift: 20,
+            rounding: Rounding::Double,
+            clamp,
+        }
+    }
+
+    #[test]
+    fn unlike_scales_meet_in_the_output_scale() {
+        let step = add_sub(0.5, 0.25, 0.25, (-128, 127));
+        // 3 * 0.5 + 2 * 0.25 = 2 = 8 * 0.25; 3 * 0.5 - 2 * 0.25 = 1 = 4 * 0.25
+        assert_eq!(
+            (
+                step.apply::<false, i8>(3i8, 2i8),
+                step.apply::<true, i8>(3i8, 2i8)
+            ),
+            (8, 4)
+        );
+        // 100 * 0.5 + 100 * 0.25 = 300 * 0.25: beyond the type.
+        assert_eq!(step.apply::<false, i8>(100i8, 100i8), 127);
+    }
+
+    #[test]
+    fn shifted_operand_is_rounded_away_from_zero() {
+        let step = ShiftedI16 {
+            left_shift: 0,
+            right_shift: 2,
+            clamp: (i16::MIN, i16::MAX),
+        };
+        // -6 / 4 = -1.5 -> -2; 32767 + 2 saturates
+        assert_eq!(
+            (step.apply::<false>(10, -6), step.apply::<true>(10, -6)),
+            (8, 12)
+        );
+        assert_eq!(step.apply::<false>(32767, 6), 32767);
+    }
+}
