@@ -781,3 +781,26 @@ fn shifted_outputs_are_wrong_without_an_error() {
     // Closing the device would hang.
     std::mem::forget(session);
 }
+
+/// A libedgetpu that is not ours: it is accepted, its list is read, and a device that is not there is diagnosed.
+#[test]
+#[ignore = "needs a real libedgetpu, named in CORALLITE_LIBEDGETPU"]
+fn real_library_is_accepted_and_an_absent_device_is_named() {
+    let library = EdgeTpuLibrary::open(&SearchPath::from_environment()).expect("a libedgetpu");
+    eprintln!("{}: {}", library.path().display(), library.version());
+    assert!(library.version().runtime() >= Some(13));
+    let devices = library.devices();
+    eprintln!("{} devices: {devices:?}", devices.len());
+
+    let absent = DeviceRecord {
+        kind: DeviceKind::Usb,
+        path: "/sys/bus/usb/devices/99-1".into(),
+    };
+    let error = EdgeTpu::open(library, &absent, DelegateOptions::default()).expect_err("no device");
+    assert!(
+        error
+            .to_string()
+            .starts_with("usb /sys/bus/usb/devices/99-1 is not plugged in"),
+        "{error}"
+    );
+}
