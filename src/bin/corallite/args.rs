@@ -72,9 +72,9 @@ fn run(mut parser: Parser) -> Result<Command, Error> {
             Short('i') | Long("input") => inputs.push(PathBuf::from(parser.value()?)),
             Short('o') | Long("output-dir") => folder = Some(PathBuf::from(parser.value()?)),
             Long("batch") => batch = Some(PathBuf::from(parser.value()?)),
-            Long("profile") => profile = parser.value()?.parse()?,
-            Long("kernels") => kernels = parser.value()?.parse_with(kernel_choice)?,
-            Long("threads") => threads = parser.value()?.parse_with(thread_count)?,
+            Long("profile") => profile = value(&mut parser, "--profile", str::parse)?,
+            Long("kernels") => kernels = value(&mut parser, "--kernels", kernel_choice)?,
+            Long("threads") => threads = value(&mut parser, "--threads", thread_count)?,
             Value(value) => set_model(&mut model, value)?,
             _ => return Err(argument.unexpected()),
         }
@@ -98,6 +98,16 @@ fn run(mut parser: Parser) -> Result<Command, Error> {
         kernels,
         threads,
     }))
+}
+
+/// The value of `option`, with the option in the message when it means nothing.
+fn value<T, E: std::fmt::Display>(
+    parser: &mut Parser,
+    option: &str,
+    parse: impl FnOnce(&str) -> Result<T, E>,
+) -> Result<T, Error> {
+    let text = parser.value()?.string()?;
+    parse(&text).map_err(|error| format!("{option} {text:?}: {error}").into())
 }
 
 fn kernel_choice(name: &str) -> Result<KernelChoice, &'static str> {

@@ -21,9 +21,15 @@ pub enum Failure {
         source: lexopt::Error,
     },
     /// A file is no model.
-    Load { model: PathBuf, source: LoadError },
+    Load {
+        model: PathBuf,
+        source: Box<LoadError>,
+    },
     /// No interpreter could be built.
-    Build { model: PathBuf, source: BuildError },
+    Build {
+        model: PathBuf,
+        source: Box<BuildError>,
+    },
     /// The number of arrays fits no number of invocations.
     InputCount {
         model: PathBuf,
@@ -34,24 +40,21 @@ pub enum Failure {
     Array { source: NpyError },
     /// An array whose elements are not the input's.
     InputType {
-        file: PathBuf,
-        input: Input,
+        input: Box<Input>,
         found: NpyType,
         ty: TensorType,
         expected: Option<NpyType>,
     },
     /// An array whose shape is not the input's.
     InputShape {
-        file: PathBuf,
-        input: Input,
+        input: Box<Input>,
         found: Vec<usize>,
         expected: Shape,
         open: Option<Box<[i32]>>,
     },
     /// An array of another shape than the same input had in the invocation before.
     ShapeChanged {
-        file: PathBuf,
-        input: Input,
+        input: Box<Input>,
         found: Vec<usize>,
         first: Shape,
     },
@@ -85,9 +88,11 @@ pub enum Failure {
     },
 }
 
-/// An input of the model, for messages.
-#[derive(Debug, Clone)]
+/// An input of the model and the array given for it, for messages.
+#[derive(Debug)]
 pub struct Input {
+    /// The array's file.
+    pub file: PathBuf,
     /// In the order of the model.
     pub index: usize,
     /// The tensor's name.
@@ -121,11 +126,10 @@ impl fmt::Display for Failure {
                 let space = if command.is_empty() { "" } else { " " };
                 write!(f, "{source}; see `corallite {command}{space}--help`")
             }
-            // These messages begin with the path.
-            Self::Load {
-                source: source @ LoadError::File { .. },
-                ..
-            } => source.fmt(f),
+            // This message begins with the path.
+            Self::Load { source, .. } if matches!(**source, LoadError::File { .. }) => {
+                source.fmt(f)
+            }
             Self::Load { model, source } => write!(f, "{}: {source}", model.display()),
             Self::Build { model, source } => write!(f, "{}: {source}", model.display()),
             Self::InputCount {
@@ -148,7 +152,6 @@ impl fmt::Display for Failure {
             ),
             Self::Array { source } => source.fmt(f),
             Self::InputType {
-                file,
                 input,
                 found,
                 ty,
@@ -156,10 +159,9 @@ impl fmt::Display for Failure {
             } => write!(
                 f,
                 "{}: elements {found} found, {input} is {ty} and expects {expected}; convert the array",
-                file.display()
+                input.file.display()
             ),
             Self::InputType {
-                file,
                 input,
                 found,
                 ty,
@@ -167,10 +169,9 @@ impl fmt::Display for Failure {
             } => write!(
                 f,
                 "{}: elements {found} found, but {input} is {ty}, which no array can hold; convert the model",
-                file.display()
+                input.file.display()
             ),
             Self::InputShape {
-                file,
                 input,
                 found,
                 expected,
@@ -179,7 +180,7 @@ impl fmt::Display for Failure {
                 write!(
                     f,
                     "{}: shape {found:?} found, {input} expects {expected}",
-                    file.display()
+                    input.file.display()
                 )?;
                 if let Some(open) = open {
                     write!(f, ", open as {open:?}")?;
@@ -187,14 +188,13 @@ impl fmt::Display for Failure {
                 write!(f, "; reshape the array")
             }
             Self::ShapeChanged {
-                file,
                 input,
                 found,
                 first,
             } => write!(
                 f,
                 "{}: shape {found:?} found, {input} had {first} in the invocation before; use one shape per run",
-                file.display()
+                input.file.display()
             ),
             Self::Invoke { model, source } => write!(f, "{}: {source}", model.display()),
             Self::Access { model, source } => write!(f, "{}: {source}", model.display()),

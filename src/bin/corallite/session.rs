@@ -114,7 +114,7 @@ impl Session {
         }
         builder.build().map_err(|source| Failure::Build {
             model: loaded.path.clone(),
-            source,
+            source: Box::new(source),
         })
     }
 }
@@ -122,7 +122,7 @@ impl Session {
 fn load(path: &Path) -> Result<Loaded, Failure> {
     let model = Model::from_file(path).map_err(|source| Failure::Load {
         model: path.to_owned(),
-        source,
+        source: Box::new(source),
     })?;
     Ok(Loaded {
         path: path.to_owned(),
@@ -153,14 +153,11 @@ fn read(model: &Model, files: &[PathBuf]) -> Result<Vec<(NpyArray, Shape)>, Fail
     let mut arrays = Vec::with_capacity(files.len());
     for (index, (file, &tensor)) in files.iter().zip(&subgraph.inputs).enumerate() {
         let tensor = &subgraph.tensors[tensor];
-        let name = graph.tensor_name(tensor).to_owned();
-        let input = Input { index, name };
         let array = NpyArray::read(file).map_err(|source| Failure::Array { source })?;
         let expected = npy_type(tensor.ty);
         if expected != Some(array.dtype) {
             return Err(Failure::InputType {
-                file: file.clone(),
-                input,
+                input: input_of(model, index, file),
                 found: array.dtype,
                 ty: tensor.ty,
                 expected,
@@ -168,8 +165,7 @@ fn read(model: &Model, files: &[PathBuf]) -> Result<Vec<(NpyArray, Shape)>, Fail
         }
         let Some(shape) = fitting_shape(tensor, &array.shape) else {
             return Err(Failure::InputShape {
-                file: file.clone(),
-                input,
+                input: input_of(model, index, file),
                 found: array.shape,
                 expected: tensor.shape,
                 open: tensor.shape_signature.clone().filter(|s| s.contains(&-1)),
@@ -207,11 +203,7 @@ fn invoke(
         let first = tensor.shape();
         if first != *shape || tensor.copy_from_bytes(&array.data).is_err() {
             return Err(Failure::ShapeChanged {
-                file: files[index].clone(),
-                input: Input {
-                    index,
-                    name: input_name(interpreter.model(), index),
-                },
+                input: input_of(interpreter.model(), index, &files[index]),
                 found: array.shape.clone(),
                 first,
             });
@@ -223,10 +215,14 @@ fn invoke(
     })
 }
 
-fn input_name(model: &Model, index: usize) -> String {
+/// Input `index`, for which `file` was given.
+fn input_of(model: &Model, index: usize, file: &Path) -> Box<Input> {
     let graph = model.graph();
     let subgraph = &graph.subgraphs()[0];
-    graph
-        .tensor_name(&subgraph.tensors[subgraph.inputs[index]])
-        .to_owned()
+    let tensor = &subgraph.tensors[subgraph.inputs[index]];
+    Box::new(Input {
+        file: file.to_owned(),
+        index,
+        name: graph.tensor_name(tensor).to_owned(),
+    })
 }
