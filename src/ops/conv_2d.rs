@@ -1,9 +1,12 @@
 //! CONV_2D: a window of weights per output channel slides over the picture.
 
-use super::shared::{Axis, OutputStage, Quantized, check, fused_activation, padding};
+use super::shared::{
+    Arithmetic, Axis, IntegerSums, OutputStage, Padding, ScaleProduct, Scaled, check,
+    check_bias_length, filter_zero_point, fused_activation, narrow, padding,
+};
 use super::{
-    EvalError, Kernel, KernelIo, Node, NodeTensor, OpDef, PrepareError, Prepared, Settings,
-    TypeRow, Views, required,
+    EvalError, Kernel, KernelIo, Node, OpDef, PrepareError, Prepared, Settings, TypeRow, Views,
+    required,
 };
 use crate::fixedpoint::FusedActivation;
 use crate::model::{BuiltinOperator, Report};
@@ -30,7 +33,7 @@ pub(super) const DEF: OpDef = OpDef {
 };
 
 struct Options {
-    padding: super::shared::Padding,
+    padding: Padding,
     stride: [i32; 2],
     dilation: [i32; 2],
     activation: FusedActivation,
@@ -50,24 +53,10 @@ fn parse(node: &Node<'_>) -> Result<Options, PrepareError> {
 }
 
 fn check(node: &Node<'_>, report: &mut Report) {
-    if let (Ok(input), Ok(filter), Ok(output)) = (
-        node.input(INPUT, "input"),
-        node.input(FILTER, "filter"),
-        node.output(OUTPUT, "output"),
-    ) {
-        let operands = check::Weighted {
-            input,
-            filter,
-            bias: node.optional_input(BIAS, "bias"),
-            output,
-            channel_axis: 0,
-            bias_scale_refused: input.ty == TensorType::UInt8,
-        };
-        check::weighted(node, &operands, report);
-    }
+    check::convolution(node, 0, |input, _| input.ty == TensorType::UInt8, report);
 }
 
-/// Everything a convolution needs beside its operands. Pictures are NHWC, filters OHWI.
+/// The geometry of a convolution. Pictures are NHWC, filters OHWI.
 #[derive(Debug, Clone)]
 pub(crate) struct Conv2d {
     pub batches: usize,
@@ -80,10 +69,6 @@ pub(crate) struct Conv2d {
     /// Output channels of one group.
     pub group_channels: usize,
     pub output_channels: usize,
-    pub input_zero_point: i16,
-    /// 0 for signed weights.
-    pub filter_zero_point: i16,
-    pub stage: OutputStage,
 }
 
 fn prepare(node: &Node<'_>, settings: &Settings) -> Result<Prepared, PrepareError> {
@@ -126,75 +111,58 @@ fn prepare(node: &Node<'_>, settings: &Settings) -> Result<Prepared, PrepareErro
         filter_channels,
         group_channels: output_channels / groups,
         output_channels,
-        input_zero_point: narrow(input.per_tensor()?.1),
-        filter_zero_point: filter_zero_point(&filter),
-        stage: OutputStage::new(
-            &input,
-            &filter,
-            &output,
-            output_channels,
-            options.activation,
-            settings,
-        )?,
     };
-    let macs = (shape.count() as u64) * (taps_y * taps_x * filter_channels) as u64;
+    let scaled = Scaled {
+        input: &input,
+        filter: &filter,
+        output: &output,
+        channels: output_channels,
+        activation: options.activation,
+    };
+    let stage = OutputStage::new(&scaled, ScaleProduct::of_convolution(input.ty), settings)?;
+    let zero_points = (narrow(input.per_tensor()?.1), filter_zero_point(&filter));
+    let macs = (shape.count() as u64).saturating_mul((taps_y * taps_x * filter_channels) as u64);
     let prepared = match input.ty {
-        TensorType::UInt8 => Prepared::new(Reference::<u8>::new(problem), [shape]),
-        _ => Prepared::new(Reference::<i8>::new(problem), [shape]),
+        TensorType::UInt8 => {
+            let arithmetic = IntegerSums::<u8, u8, _>::new(zero_points.0, zero_points.1, stage);
+            Prepared::new(
+                Reference {
+                    problem,
+                    arithmetic,
+                },
+                [shape],
+            )
+        }
+        _ => {
+            let arithmetic = IntegerSums::<i8, i8, _>::new(zero_points.0, zero_points.1, stage);
+            Prepared::new(
+                Reference {
+                    problem,
+                    arithmetic,
+                },
+                [shape],
+            )
+        }
     };
     Ok(prepared.macs(macs))
 }
 
-/// A verified zero point of an 8-bit tensor.
-pub(super) fn narrow(zero_point: i32) -> i16 {
-    zero_point.clamp(i16::MIN.into(), i16::MAX.into()) as i16
-}
-
-/// The weights' zero point: signed weights are symmetric whatever the file declares.
-pub(super) fn filter_zero_point(filter: &NodeTensor<'_>) -> i16 {
-    match filter.ty {
-        TensorType::UInt8 => narrow(filter.quantization.map_or(0, |q| q.zero_point())),
-        _ => 0,
-    }
-}
-
-/// Refuses a bias that has not one value per output channel.
-pub(super) fn check_bias_length(
-    bias: Option<&NodeTensor<'_>>,
-    channels: usize,
-) -> Result<(), PrepareError> {
-    match bias {
-        Some(bias) if bias.shape.count() != channels => {
-            Err(bias.shape_error(format!("{channels} values, one per output channel")))
-        }
-        _ => Ok(()),
-    }
-}
-
-struct Reference<T> {
+struct Reference<A> {
     problem: Conv2d,
-    element: std::marker::PhantomData<T>,
+    arithmetic: A,
 }
 
-impl<T> Reference<T> {
-    fn new(problem: Conv2d) -> Self {
-        Self {
-            problem,
-            element: std::marker::PhantomData,
-        }
-    }
-}
-
-impl<T: Quantized> Kernel for Reference<T> {
+impl<A: Arithmetic> Kernel for Reference<A> {
     fn eval(&self, io: &mut KernelIo<'_>) -> Result<(), EvalError> {
         let Views {
             inputs: [input, filter, bias],
             outputs: [output],
             ..
         } = io.views([INPUT, FILTER, BIAS], [OUTPUT], [])?;
-        let bias = bias.map(|bias| bias.as_slice::<i32>()).transpose()?;
-        conv_2d::<T>(
+        let bias = bias.map(|bias| bias.as_slice::<A::Bias>()).transpose()?;
+        conv_2d(
             &self.problem,
+            &self.arithmetic,
             required(input, INPUT)?.as_slice()?,
             required(filter, FILTER)?.as_slice()?,
             bias,
@@ -212,12 +180,13 @@ impl<T: Quantized> Kernel for Reference<T> {
 ///
 /// Padding adds nothing to the accumulator, because it stands for real zero. Source: TFLite
 /// `kernels/internal/reference/conv.h` and `reference/integer_ops/conv.h`.
-pub(crate) fn conv_2d<T: Quantized>(
+pub(crate) fn conv_2d<A: Arithmetic>(
     problem: &Conv2d,
-    input: &[T],
-    filter: &[T],
-    bias: Option<&[i32]>,
-    output: &mut [T],
+    arithmetic: &A,
+    input: &[A::Input],
+    filter: &[A::Filter],
+    bias: Option<&[A::Bias]>,
+    output: &mut [A::Output],
 ) {
     let p = problem;
     let picture = p.rows.input * p.columns.input * p.input_channels;
@@ -230,54 +199,100 @@ pub(crate) fn conv_2d<T: Quantized>(
             let (taps_y, first_y) = p.rows.taps_inside(y);
             for x in 0..p.columns.output {
                 let (taps_x, first_x) = p.columns.taps_inside(x);
+                // A dilated window can lie around a small input without touching it.
+                let taps_y = if taps_x.is_empty() {
+                    0..0
+                } else {
+                    taps_y.clone()
+                };
                 let Some(output) = outputs.next() else { return };
                 for (channel, output) in output.iter_mut().enumerate() {
                     let filter = &filter[channel * window..][..window];
                     let group = channel / p.group_channels * p.filter_channels;
-                    let mut sum = bias.map_or(0, |bias| bias[channel]);
+                    let mut sum = A::ZERO;
                     for (row, tap_y) in taps_y.clone().enumerate() {
                         let y = first_y + row * p.rows.dilation;
                         let from = (y * p.columns.input + first_x) * p.input_channels + group;
                         let weights =
                             &filter[tap_y * filter_row + taps_x.start * p.filter_channels..];
-                        sum =
-                            sum.wrapping_add(window_row(p, &input[from..], weights, taps_x.len()));
+                        sum = window_row(p, arithmetic, sum, &input[from..], weights, taps_x.len());
                     }
-                    *output = p.stage.apply(sum, channel);
+                    *output = arithmetic.finish(sum, bias.map(|bias| bias[channel]), channel);
                 }
             }
         }
     }
 }
 
-/// The products of `taps` neighbouring taps.
+/// `sum` plus the products of `taps` neighbouring taps.
 #[inline(always)]
-fn window_row<T: Quantized>(p: &Conv2d, input: &[T], filter: &[T], taps: usize) -> i32 {
+fn window_row<A: Arithmetic>(
+    p: &Conv2d,
+    arithmetic: &A,
+    mut sum: A::Sum,
+    input: &[A::Input],
+    filter: &[A::Filter],
+    taps: usize,
+) -> A::Sum {
     let depth = p.filter_channels;
     if p.columns.dilation == 1 && depth == p.input_channels {
         let len = taps * depth;
-        return dot(
-            &input[..len],
-            &filter[..len],
-            p.input_zero_point,
-            p.filter_zero_point,
-        );
+        return arithmetic.dot(sum, &input[..len], &filter[..len]);
     }
-    let mut sum = 0i32;
     for tap in 0..taps {
         let input = &input[tap * p.columns.dilation * p.input_channels..][..depth];
         let filter = &filter[tap * depth..][..depth];
-        sum = sum.wrapping_add(dot(input, filter, p.input_zero_point, p.filter_zero_point));
+        sum = arithmetic.dot(sum, input, filter);
     }
     sum
 }
 
-/// `sum((a - a_zero) * (b - b_zero))`, wrapping at 32 bits as the hardware does.
-#[inline(always)]
-pub(super) fn dot<T: Quantized>(a: &[T], b: &[T], a_zero: i16, b_zero: i16) -> i32 {
-    let products = a
-        .iter()
-        .zip(b)
-        .map(|(&a, &b)| i32::from(a.offset(a_zero)).wrapping_mul(i32::from(b.offset(b_zero))));
-    products.fold(0, i32::wrapping_add)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Convolves int8 with multiplier 1: results are the sums themselves.
+    fn sums(problem: &Conv2d, input: &[i8], filter: &[i8], bias: &[i32]) -> Vec<i8> {
+        let positions = problem.batches * problem.rows.output * problem.columns.output;
+        let mut output = vec![0; positions * problem.output_channels];
+        let stage = OutputStage::identity(problem.output_channels);
+        let arithmetic = IntegerSums::<i8, i8, _>::new(1, 0, stage);
+        conv_2d(problem, &arithmetic, input, filter, Some(bias), &mut output);
+        output
+    }
+
+    fn axis(input: usize, taps: usize, stride: i32, dilation: i32) -> Axis {
+        Axis::new(input, taps, stride, dilation, Padding::Same).expect("valid")
+    }
+
+    #[test]
+    fn groups_read_their_own_channels() {
+        // Two groups of one channel, one output each, zero point 1: 2 * (3 - 1) + 10 and 5 * (4 - 1) - 10.
+        let problem = Conv2d {
+            batches: 1,
+            rows: axis(1, 1, 1, 1),
+            columns: axis(1, 1, 1, 1),
+            input_channels: 2,
+            filter_channels: 1,
+            group_channels: 1,
+            output_channels: 2,
+        };
+        assert_eq!(sums(&problem, &[3, 4], &[2, 5], &[10, -10]), [14, 5]);
+    }
+
+    #[test]
+    fn dilated_window_around_a_small_picture_leaves_the_bias() {
+        // One column, taps at -2 and 2 once padded: neither is inside, whatever the rows do.
+        let problem = Conv2d {
+            batches: 1,
+            rows: axis(1, 1, 1, 1),
+            columns: axis(1, 2, 1, 4),
+            input_channels: 1,
+            filter_channels: 1,
+            group_channels: 1,
+            output_channels: 1,
+        };
+        assert_eq!(problem.columns.taps_inside(0).0.len(), 0);
+        assert_eq!(sums(&problem, &[100], &[7, 7], &[42]), [42]);
+    }
 }

@@ -117,8 +117,13 @@ pub struct Prepared {
 impl Prepared {
     /// A kernel and the shapes of its results.
     pub fn new(kernel: impl Kernel + 'static, outputs: impl Into<Vec<Shape>>) -> Self {
+        Self::boxed(Box::new(kernel), outputs)
+    }
+
+    /// As [`new`](Self::new), of a kernel whose type was chosen at prepare time.
+    pub fn boxed(kernel: Box<dyn Kernel>, outputs: impl Into<Vec<Shape>>) -> Self {
         Self {
-            kernel: Some(Box::new(kernel)),
+            kernel: Some(kernel),
             outputs: outputs.into(),
             scratch: Vec::new(),
             work: Work::default(),

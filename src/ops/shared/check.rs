@@ -93,6 +93,32 @@ pub struct Weighted<'a> {
     pub bias_scale_refused: bool,
 }
 
+/// The rules on an operator whose operands are input, filter and bias, in this order.
+///
+/// `bias_scale_refused` judges from the input and the filter whether TFLite compares the bias's scale.
+pub fn convolution(
+    node: &Node<'_>,
+    channel_axis: usize,
+    bias_scale_refused: fn(&NodeTensor<'_>, &NodeTensor<'_>) -> bool,
+    to: &mut Report,
+) {
+    if let (Ok(input), Ok(filter), Ok(output)) = (
+        node.input(0, "input"),
+        node.input(1, "filter"),
+        node.output(0, "output"),
+    ) {
+        let operands = Weighted {
+            input,
+            filter,
+            bias: node.optional_input(2, "bias"),
+            output,
+            channel_axis,
+            bias_scale_refused: bias_scale_refused(&input, &filter),
+        };
+        weighted(node, &operands, to);
+    }
+}
+
 /// The rules on weights, biases and the multiplier of convolutions and matrix products.
 pub fn weighted(node: &Node<'_>, operands: &Weighted<'_>, to: &mut Report) {
     let filter = &operands.filter;

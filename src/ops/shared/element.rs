@@ -6,6 +6,8 @@ use crate::tensor::Element;
 pub trait Integer: Element + Ord + Send + Sync {
     /// The smallest and the largest value.
     const RANGE: (i32, i32);
+    /// The smallest value.
+    const LOWEST: Self;
 
     /// The stored value.
     fn widen(self) -> i32;
@@ -26,6 +28,7 @@ macro_rules! integer {
     ($($ty:ty),*) => {$(
         impl Integer for $ty {
             const RANGE: (i32, i32) = (<$ty>::MIN as i32, <$ty>::MAX as i32);
+            const LOWEST: Self = <$ty>::MIN;
 
             #[inline(always)]
             fn widen(self) -> i32 {

@@ -1,0 +1,88 @@
+//! The numbers that weighted operators compute in: how products are summed and how a sum becomes a stored result.
+
+use super::Quantized;
+use crate::tensor::Element;
+use std::marker::PhantomData;
+
+/// One way to compute `result = finish(sum(input * filter) + bias)`; every weighted operator's loop is written over it.
+pub trait Arithmetic: Send + 'static {
+    /// Activations.
+    type Input: Element;
+    /// Weights.
+    type Filter: Element;
+    /// Added to the sum.
+    type Bias: Element;
+    /// Results.
+    type Output: Element;
+    /// The accumulator.
+    type Sum: Copy;
+    /// The empty sum.
+    const ZERO: Self::Sum;
+
+    /// `sum` plus one product.
+    fn accumulate(&self, sum: Self::Sum, input: Self::Input, filter: Self::Filter) -> Self::Sum;
+
+    /// The result in output channel `channel`.
+    fn finish(&self, sum: Self::Sum, bias: Option<Self::Bias>, channel: usize) -> Self::Output;
+
+    /// The sum of the products of two rows of equal length, first to last.
+    #[inline(always)]
+    fn dot(&self, sum: Self::Sum, input: &[Self::Input], filter: &[Self::Filter]) -> Self::Sum {
+        let pairs = input.iter().zip(filter);
+        pairs.fold(sum, |sum, (&input, &filter)| {
+            self.accumulate(sum, input, filter)
+        })
+    }
+}
+
+/// From an accumulator to the code of the result, clamped to the fused activation.
+pub trait Stage: Send + 'static {
+    /// The code for a 32-bit accumulator of output channel `channel`.
+    fn code(&self, sum: i32, channel: usize) -> i32;
+}
+
+/// Integers with a 32-bit accumulator, which wraps as the hardware does.
+#[derive(Debug, Clone)]
+pub struct IntegerSums<T, W, S> {
+    /// Subtracted from every input.
+    pub input_zero_point: i16,
+    /// Subtracted from every weight; 0 for signed weights.
+    pub filter_zero_point: i16,
+    /// From the accumulator to the result.
+    pub stage: S,
+    types: PhantomData<fn(T, W)>,
+}
+
+impl<T, W, S> IntegerSums<T, W, S> {
+    /// Arithmetic on inputs `T` and weights `W` with the given zero points.
+    pub fn new(input_zero_point: i16, filter_zero_point: i16, stage: S) -> Self {
+        Self {
+            input_zero_point,
+            filter_zero_point,
+            stage,
+            types: PhantomData,
+        }
+    }
+}
+
+impl<T: Quantized, W: Quantized, S: Stage> Arithmetic for IntegerSums<T, W, S> {
+    type Input = T;
+    type Filter = W;
+    type Bias = i32;
+    type Output = T;
+    type Sum = i32;
+    const ZERO: i32 = 0;
+
+    #[inline(always)]
+    fn accumulate(&self, sum: i32, input: T, filter: W) -> i32 {
+        let input = i32::from(input.offset(self.input_zero_point));
+        let filter = i32::from(filter.offset(self.filter_zero_point));
+        sum.wrapping_add(input.wrapping_mul(filter))
+    }
+
+    #[inline(always)]
+    fn finish(&self, sum: i32, bias: Option<i32>, channel: usize) -> T {
+        let sum = sum.wrapping_add(bias.unwrap_or(0));
+        T::saturate(self.stage.code(sum, channel))
+    }
+}
