@@ -12,8 +12,12 @@ pub mod registry;
 mod shared;
 
 mod add_sub;
+mod average_pool_2d;
 mod conv_2d;
+mod depthwise_conv_2d;
 mod dequantize;
+mod fully_connected;
+mod max_pool_2d;
 mod mean;
 mod pack;
 mod pad;

@@ -6,8 +6,12 @@ use crate::model::{BuiltinOperator, OperatorKind};
 /// Every operator that has a kernel, by TFLite's name.
 pub const OPERATORS: &[&OpDef] = &[
     &super::add_sub::DEF_ADD,
+    &super::average_pool_2d::DEF,
     &super::conv_2d::DEF,
+    &super::depthwise_conv_2d::DEF,
     &super::dequantize::DEF,
+    &super::fully_connected::DEF,
+    &super::max_pool_2d::DEF,
     &super::mean::DEF,
     &super::pack::DEF,
     &super::pad::DEF,

@@ -1,0 +1,228 @@
+//! FULLY_CONNECTED: every unit is a weighted sum of a whole row of the input.
+
+use super::shared::{
+    Arithmetic, DoubleStage, IntegerSums, OutputStage, Quantized, ScaleProduct, Scaled, Stage,
+    check, check_bias_length, filter_zero_point, fused_activation, narrow,
+};
+use super::{
+    EvalError, Kernel, KernelIo, Node, NodeTensor, OpDef, PrepareError, Prepared, Settings,
+    TypeRow, Views, required,
+};
+use crate::fixedpoint::FusedActivation;
+use crate::model::{BuiltinOperator, Report};
+use crate::schema::tflite::FullyConnectedOptionsWeightsFormat as WeightsFormat;
+use crate::tensor::{Shape, TensorType};
+
+const INPUT: usize = 0;
+const FILTER: usize = 1;
+const BIAS: usize = 2;
+const OUTPUT: usize = 0;
+
+const INT8: &[TensorType] = &[TensorType::Int8, TensorType::Int8, TensorType::Int32];
+const UINT8: &[TensorType] = &[TensorType::UInt8, TensorType::UInt8, TensorType::Int32];
+
+pub(super) const DEF: OpDef = OpDef {
+    code: BuiltinOperator::FULLY_CONNECTED,
+    name: "FULLY_CONNECTED",
+    versions: 1..=14,
+    types: &[
+        TypeRow::new(INT8, &[TensorType::Int8]),
+        TypeRow::new(UINT8, &[TensorType::UInt8]),
+    ],
+    check,
+    prepare,
+};
+
+struct Options {
+    activation: FusedActivation,
+    keep_num_dims: bool,
+}
+
+fn parse(node: &Node<'_>) -> Result<Options, PrepareError> {
+    let options = node.table()?.builtin_options_as_fully_connected_options();
+    let options = options.ok_or(PrepareError::Options {
+        expected: "FullyConnectedOptions",
+    })?;
+    let format = options.weights_format();
+    if format != WeightsFormat::DEFAULT {
+        return Err(PrepareError::Attribute {
+            name: "weights_format",
+            found: match format.variant_name() {
+                Some(name) => name.to_owned(),
+                None => format.0.to_string(),
+            },
+            expected: "DEFAULT",
+        });
+    }
+    Ok(Options {
+        activation: fused_activation(options.fused_activation_function())?,
+        keep_num_dims: options.keep_num_dims(),
+    })
+}
+
+fn check(node: &Node<'_>, report: &mut Report) {
+    let per_tensor = |_: &NodeTensor<'_>, filter: &NodeTensor<'_>| {
+        filter.quantization.is_some_and(|q| !q.is_per_channel())
+    };
+    check::convolution(node, 0, per_tensor, report);
+}
+
+/// The geometry of a matrix product. Inputs are `rows` x `depth`, weights `units` x `depth`, results `rows` x `units`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FullyConnected {
+    pub depth: usize,
+    pub units: usize,
+}
+
+fn prepare(node: &Node<'_>, settings: &Settings) -> Result<Prepared, PrepareError> {
+    let options = parse(node)?;
+    let input = node.input(INPUT, "input")?;
+    let filter = node.input(FILTER, "filter")?;
+    let output = node.output(OUTPUT, "output")?;
+    let [units, depth] = filter.dims("[units, depth]")?;
+    if depth == 0 || input.shape.count() % depth != 0 {
+        return Err(input.shape_error(format!("rows of the weights' {depth} values")));
+    }
+    check_bias_length(node.optional_input(BIAS, "bias").as_ref(), units)?;
+    let shape = match (options.keep_num_dims, input.shape.dims().split_last()) {
+        (true, Some((&last, rows))) if last == depth => Shape::new(&[rows, &[units]].concat())?,
+        (true, _) => return Err(input.shape_error(format!("a last axis of {depth} values"))),
+        (false, _) => Shape::new(&[input.shape.count() / depth, units])?,
+    };
+    let problem = FullyConnected { depth, units };
+    let scaled = Scaled {
+        input: &input,
+        filter: &filter,
+        output: &output,
+        channels: units,
+        activation: options.activation,
+    };
+    let zero_points = [narrow(input.per_tensor()?.1), filter_zero_point(&filter)];
+    let kernel = if settings.profile.fully_connected_in_double() {
+        integer(problem, input.ty, zero_points, DoubleStage::new(&scaled)?)
+    } else {
+        let product = match filter.scales()?.len() {
+            1 => ScaleProduct::Float32,
+            _ => ScaleProduct::Double,
+        };
+        let stage = OutputStage::new(&scaled, product, settings)?;
+        integer(problem, input.ty, zero_points, stage)
+    };
+    let macs = (shape.count() as u64).saturating_mul(depth as u64);
+    Ok(Prepared::boxed(kernel, [shape]).macs(macs))
+}
+
+/// The kernel for 8-bit inputs of type `ty`.
+fn integer<S: Stage>(
+    problem: FullyConnected,
+    ty: TensorType,
+    zero_points: [i16; 2],
+    stage: S,
+) -> Box<dyn Kernel> {
+    fn kernel<T: Quantized, S: Stage>(
+        problem: FullyConnected,
+        [input, filter]: [i16; 2],
+        stage: S,
+    ) -> Box<dyn Kernel> {
+        let arithmetic = IntegerSums::<T, T, S>::new(input, filter, stage);
+        Box::new(Reference {
+            problem,
+            arithmetic,
+        })
+    }
+    match ty {
+        TensorType::UInt8 => kernel::<u8, S>(problem, zero_points, stage),
+        _ => kernel::<i8, S>(problem, zero_points, stage),
+    }
+}
+
+struct Reference<A> {
+    problem: FullyConnected,
+    arithmetic: A,
+}
+
+impl<A: Arithmetic> Kernel for Reference<A> {
+    fn eval(&self, io: &mut KernelIo<'_>) -> Result<(), EvalError> {
+        let Views {
+            inputs: [input, filter, bias],
+            outputs: [output],
+            ..
+        } = io.views([INPUT, FILTER, BIAS], [OUTPUT], [])?;
+        let bias = bias.map(|bias| bias.as_slice::<A::Bias>()).transpose()?;
+        fully_connected(
+            &self.problem,
+            &self.arithmetic,
+            required(input, INPUT)?.as_slice()?,
+            required(filter, FILTER)?.as_slice()?,
+            bias,
+            output.into_slice()?,
+        );
+        Ok(())
+    }
+
+    fn name(&self) -> &'static str {
+        "fully_connected.reference"
+    }
+}
+
+/// The reference matrix product. `input`: rows x depth, `filter`: units x depth, `bias`: units, `output`: rows x units.
+///
+/// Source: TFLite `kernels/internal/reference/fully_connected.h` and `reference/integer_ops/fully_connected.h`. Per-channel
+/// weights with a result of another rank than 2 are computed as the operator says; releases up to TF 2.14 read the shape as two
+/// axes there and answer otherwise.
+pub(crate) fn fully_connected<A: Arithmetic>(
+    problem: &FullyConnected,
+    arithmetic: &A,
+    input: &[A::Input],
+    filter: &[A::Filter],
+    bias: Option<&[A::Bias]>,
+    output: &mut [A::Output],
+) {
+    let FullyConnected { depth, units } = *problem;
+    let rows = input.chunks_exact(depth);
+    for (input, output) in rows.zip(output.chunks_exact_mut(units.max(1))) {
+        let filters = filter.chunks_exact(depth);
+        for (unit, (filter, output)) in filters.zip(output).enumerate() {
+            let sum = arithmetic.dot(A::ZERO, input, filter);
+            *output = arithmetic.finish(sum, bias.map(|bias| bias[unit]), unit);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixedpoint::QuantizedMultiplier;
+
+    #[test]
+    fn units_weigh_rows() {
+        // Rows (1, 2) and (3, 4), weights (1, 1) and (2, -1), bias 0 and 5.
+        let problem = FullyConnected { depth: 2, units: 2 };
+        let arithmetic = IntegerSums::<i8, i8, _>::new(0, 0, OutputStage::identity(2));
+        let mut output = [0; 4];
+        let (input, filter) = ([1, 2, 3, 4], [1, 1, 2, -1]);
+        fully_connected(
+            &problem,
+            &arithmetic,
+            &input,
+            &filter,
+            Some(&[0, 5]),
+            &mut output,
+        );
+        assert_eq!(output, [3, 5, 7, 7]);
+    }
+
+    #[test]
+    fn litert_rounds_once_where_tflite_rounds_twice() {
+        // 7 * 0.07 = 0.49 is 0 in double. In Q31 0.07 is 0.56 * 2^-3: 7 * 0.56 = 3.92 -> 4, 4 / 8 = 0.5 -> 1.
+        let double = DoubleStage::with_scales(&[0.07]);
+        let stage = OutputStage {
+            multipliers: Box::new([QuantizedMultiplier::from_real(0.07).expect("finite")]),
+            ..OutputStage::identity(1)
+        };
+        assert_eq!((double.code(7, 0), stage.code(7, 0)), (0, 1));
+        // 2.5 and -2.5 are ties: away from zero.
+        let double = DoubleStage::with_scales(&[0.5]);
+        assert_eq!((double.code(5, 0), double.code(-5, 0)), (3, -3));
+    }
+}
