@@ -21,6 +21,13 @@ pub fn test_data() -> Option<PathBuf> {
     None
 }
 
+/// The models that `CORALLITE_TEST_MODELS` names, comma-separated: a short list for slow machines and emulators.
+/// `None` stands for all.
+pub fn chosen_models() -> Option<Vec<String>> {
+    let names = std::env::var("CORALLITE_TEST_MODELS").ok()?;
+    Some(names.split(',').map(str::to_owned).collect())
+}
+
 /// One golden case: inputs and the outputs expected under a profile.
 pub struct Case {
     pub name: String,
@@ -39,6 +46,11 @@ pub struct Golden {
 }
 
 impl Golden {
+    /// Whether `CORALLITE_TEST_MODELS` leaves it in.
+    pub fn is_chosen(&self) -> bool {
+        chosen_models().is_none_or(|names| names.contains(&self.name))
+    }
+
     /// Whether the expected outputs hold for a profile: two einsum models load in LiteRT alone.
     pub fn counts_for(&self, profile: &str) -> bool {
         profile == "litert" || !self.name.contains("einsum")
