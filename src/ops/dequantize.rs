@@ -1,6 +1,6 @@
 //! DEQUANTIZE: stored integers to the reals they stand for, and float16 to float32.
 
-use super::shared::{Integer, Slices, check, map};
+use super::shared::{Integer, Slices, check, map, symmetric_i16};
 use super::{EvalError, Kernel, KernelIo, Node, OpDef, PrepareError, Prepared, Settings, TypeRow};
 use crate::model::BuiltinOperator;
 use crate::tensor::TensorType as T;
@@ -41,13 +41,7 @@ fn prepare(node: &Node<'_>, _: &Settings) -> Result<Prepared, PrepareError> {
         });
     }
     let (scale, zero_point) = input.per_tensor()?;
-    if input.ty == T::Int16 && zero_point != 0 {
-        return Err(PrepareError::Attribute {
-            name: "zero point",
-            found: zero_point.to_string(),
-            expected: "0 for int16",
-        });
-    }
+    symmetric_i16(&[&input])?;
     Ok(match input.ty {
         T::UInt8 => map(NAME, shape, move |q: u8| dequantize(q, scale, zero_point)),
         T::Int8 => map(NAME, shape, move |q: i8| dequantize(q, scale, zero_point)),

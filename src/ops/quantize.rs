@@ -1,6 +1,6 @@
 //! QUANTIZE: reals to stored integers, and stored integers to those of another scale, zero point or type.
 
-use super::shared::{Integer, Slices, check, map, table};
+use super::shared::{Integer, Slices, check, map, symmetric_i16, table};
 use super::{EvalError, Kernel, KernelIo, Node, OpDef, PrepareError, Prepared, Settings, TypeRow};
 use crate::fixedpoint::{QuantizedMultiplier, Rounding, quantize_f32};
 use crate::model::BuiltinOperator;
@@ -62,13 +62,8 @@ fn prepare(node: &Node<'_>, settings: &Settings) -> Result<Prepared, PrepareErro
     }
     let (input_scale, input_zero_point) = input.per_tensor()?;
     let (output_scale, output_zero_point) = output.per_tensor()?;
-    let symmetric = input_zero_point == 0 && output_zero_point == 0;
-    if input.ty == T::Int16 && output.ty == T::Int16 && !symmetric {
-        return Err(PrepareError::Attribute {
-            name: "zero point",
-            found: format!("{input_zero_point} and {output_zero_point}"),
-            expected: "0 for int16",
-        });
+    if input.ty == T::Int16 && output.ty == T::Int16 {
+        symmetric_i16(&[&input, &output])?;
     }
     let real = f64::from(input_scale) / f64::from(output_scale);
     let step = Requantize {

@@ -1,6 +1,6 @@
 //! SOFTMAX: exponentials along the last axis, divided by their sum.
 
-use super::shared::{Integer, check, map_rows};
+use super::shared::{Integer, check, map_rows, symmetric_i16};
 use super::{EvalError, Node, OpDef, PrepareError, Prepared, Settings, TypeRow};
 use crate::fixedpoint::{
     FixedPoint, LUT_I16_LEN, QuantizedMultiplier, Rounding, calculate_input_radius, get_reciprocal,
@@ -68,15 +68,9 @@ fn prepare(node: &Node<'_>, settings: &Settings) -> Result<Prepared, PrepareErro
             Ok(())
         }));
     }
-    let (scale, zero_point) = input.per_tensor()?;
+    let (scale, _) = input.per_tensor()?;
     if input.ty == T::Int16 {
-        if zero_point != 0 {
-            return Err(PrepareError::Attribute {
-                name: "zero point",
-                found: zero_point.to_string(),
-                expected: "0 for int16",
-            });
-        }
+        symmetric_i16(&[&input])?;
         let softmax = SoftmaxI16::new(scale, beta, rounding)?;
         return Ok(map_rows("softmax.reference", shape, move |x: &[i16], y| {
             softmax.row(x, y)

@@ -238,7 +238,8 @@ mod tests {
 
     #[test]
     fn neighbouring_axes_are_merged_into_rows() {
-        let cases: [(&[usize], &[usize], usize, [bool; 2]); 5] = [
+        type Case = (&'static [usize], &'static [usize], usize, [bool; 2]);
+        let cases: [Case; 5] = [
             (&[2, 3, 4], &[2, 3, 4], 24, [true, true]),
             (&[2, 3, 4], &[], 24, [true, false]),
             (&[2, 3, 4], &[4], 4, [true, true]),

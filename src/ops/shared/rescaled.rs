@@ -1,9 +1,8 @@
 //! Sums and differences of quantized tensors whose scales differ.
 
-use super::Integer;
+use super::{Integer, quantized_clamp, symmetric_i16};
 use crate::fixedpoint::{
-    FusedActivation, QuantizedMultiplier, Rounding, checked_log2, quantized_activation_range,
-    rounding_divide_by_pot,
+    FusedActivation, QuantizedMultiplier, Rounding, checked_log2, rounding_divide_by_pot,
 };
 use crate::ops::{NodeTensor, PrepareError, Settings};
 use crate::tensor::TensorType;
@@ -61,7 +60,7 @@ impl Rescaled {
             ),
             left_shift,
             rounding: settings.profile.rounding(),
-            clamp: output_range(output, activation, output_scale, output_zero_point)?,
+            clamp: quantized_clamp(output, activation)?,
         })
     }
 
@@ -101,22 +100,6 @@ impl Rescaled {
     }
 }
 
-/// The codes of `output` that `activation` leaves.
-fn output_range(
-    output: &NodeTensor<'_>,
-    activation: FusedActivation,
-    scale: f32,
-    zero_point: i32,
-) -> Result<(i32, i32), PrepareError> {
-    let range = output
-        .ty
-        .integer_range()
-        .ok_or_else(|| output.type_error("an integer type"))?;
-    Ok(quantized_activation_range(
-        activation, scale, zero_point, range,
-    )?)
-}
-
 /// ADD and SUB of int16 tensors whose scales are powers of two: one operand has the output's scale, the other is shifted.
 ///
 /// Source: TFLite `kernels/internal/reference/add.h` and `sub.h`, the overloads for int16.
@@ -138,17 +121,10 @@ impl ShiftedI16 {
         pot_scale_int16: bool,
         activation: FusedActivation,
     ) -> Result<Option<Self>, PrepareError> {
+        symmetric_i16(&operands)?;
         let mut scales = [0.0; 3];
         for (scale, operand) in scales.iter_mut().zip(operands) {
-            let (found, zero_point) = operand.per_tensor()?;
-            *scale = found;
-            if zero_point != 0 {
-                return Err(PrepareError::Attribute {
-                    name: "zero point",
-                    found: zero_point.to_string(),
-                    expected: "0 for int16",
-                });
-            }
+            *scale = operand.per_tensor()?.0;
         }
         let [Some(left), Some(right), Some(output)] = scales.map(checked_log2) else {
             return Ok(None);
@@ -164,7 +140,7 @@ impl ShiftedI16 {
             return Err(unreconciled(left, right, output));
         }
         let [.., output] = operands;
-        let (low, high) = output_range(output, activation, scales[2], 0)?;
+        let (low, high) = quantized_clamp(output, activation)?;
         Ok(Some(Self {
             left_shift,
             right_shift,

@@ -1,0 +1,138 @@
+//! LEAKY_RELU and PRELU: numbers below zero are multiplied by a factor, one for all or one per channel.
+
+use super::shared::{Broadcast, Integer, binary, check, map, table};
+use super::{Node, OpDef, PrepareError, Prepared, Settings, TypeRow};
+use crate::fixedpoint::{QuantizedMultiplier, Rounding};
+use crate::model::BuiltinOperator;
+use crate::tensor::TensorType as T;
+
+const INPUT: usize = 0;
+const ALPHA: usize = 1;
+const OUTPUT: usize = 0;
+
+pub(super) const DEF: OpDef = OpDef {
+    code: BuiltinOperator::LEAKY_RELU,
+    name: "LEAKY_RELU",
+    versions: 1..=2,
+    types: &[
+        TypeRow::new(&[T::Float32], &[T::Float32]),
+        TypeRow::new(&[T::UInt8], &[T::UInt8]),
+        TypeRow::new(&[T::Int8], &[T::Int8]),
+        TypeRow::new(&[T::Int16], &[T::Int16]),
+    ],
+    check: check::none,
+    prepare,
+};
+
+pub(super) const DEF_PRELU: OpDef = OpDef {
+    code: BuiltinOperator::PRELU,
+    name: "PRELU",
+    versions: 1..=1,
+    types: &[
+        TypeRow::new(&[T::Float32], &[T::Float32]),
+        TypeRow::new(&[T::UInt8], &[T::UInt8]),
+        TypeRow::new(&[T::Int8], &[T::Int8]),
+    ],
+    check: check::none,
+    prepare: prepare_prelu,
+};
+
+fn prepare(node: &Node<'_>, settings: &Settings) -> Result<Prepared, PrepareError> {
+    let options = node.table()?.builtin_options_as_leaky_relu_options();
+    let alpha = options
+        .ok_or(PrepareError::Options {
+            expected: "LeakyReluOptions",
+        })?
+        .alpha();
+    let input = node.input(INPUT, "input")?;
+    let output = node.output(OUTPUT, "output")?;
+    let (name, shape) = ("leaky_relu.reference", input.shape);
+    if input.ty == T::Float32 {
+        return Ok(map(
+            name,
+            shape,
+            move |x: f32| {
+                if x > 0.0 { x } else { x * alpha }
+            },
+        ));
+    }
+    let (input_scale, input_zero_point) = input.per_tensor()?;
+    let (output_scale, output_zero_point) = output.per_tensor()?;
+    // Float32 all along; a negative factor's sign is applied after its magnitude.
+    let below = input_scale * alpha / output_scale;
+    let step = Leaky {
+        input_zero_point,
+        output_zero_point,
+        above: QuantizedMultiplier::from_real(f64::from(input_scale / output_scale))?,
+        below: QuantizedMultiplier::from_real(f64::from(below.abs()))?,
+        sign: if below < 0.0 { -1 } else { 1 },
+        rounding: settings.profile.rounding(),
+    };
+    Ok(match input.ty {
+        T::UInt8 => table(name, shape, |q: u8| step.apply(q, 1)),
+        T::Int8 => table(name, shape, |q: i8| step.apply(q, 1)),
+        _ => map(name, shape, move |q: i16| step.apply(q, 1)),
+    })
+}
+
+fn prepare_prelu(node: &Node<'_>, settings: &Settings) -> Result<Prepared, PrepareError> {
+    let input = node.input(INPUT, "input")?;
+    let alpha = node.input(ALPHA, "alpha")?;
+    let output = node.output(OUTPUT, "output")?;
+    let broadcast = Broadcast::new([&input, &alpha])?;
+    if broadcast.output() != input.shape {
+        return Err(alpha.shape_error(format!("axes that {} repeats", input.shape)));
+    }
+    let name = "prelu.reference";
+    if input.ty == T::Float32 {
+        return Ok(binary(name, broadcast, |x: f32, alpha: f32| {
+            if x >= 0.0 { x } else { x * alpha }
+        }));
+    }
+    let (input_scale, input_zero_point) = input.per_tensor()?;
+    let (alpha_scale, alpha_zero_point) = alpha.per_tensor()?;
+    let (output_scale, output_zero_point) = output.per_tensor()?;
+    let below = input_scale * alpha_scale / output_scale;
+    let step = Leaky {
+        input_zero_point,
+        output_zero_point,
+        above: QuantizedMultiplier::from_real(f64::from(input_scale / output_scale))?,
+        below: QuantizedMultiplier::from_real(f64::from(below))?,
+        sign: 1,
+        rounding: settings.profile.rounding(),
+    };
+    let factor = move |alpha: i32| alpha.wrapping_sub(alpha_zero_point);
+    Ok(match input.ty {
+        T::UInt8 => binary(name, broadcast, move |q: u8, alpha: u8| {
+            step.apply(q, factor(alpha.widen()))
+        }),
+        _ => binary(name, broadcast, move |q: i8, alpha: i8| {
+            step.apply(q, factor(alpha.widen()))
+        }),
+    })
+}
+
+/// Source: TFLite `kernels/internal/reference/leaky_relu.h` and `prelu.h`.
+#[derive(Debug, Clone, Copy)]
+struct Leaky {
+    input_zero_point: i32,
+    output_zero_point: i32,
+    above: QuantizedMultiplier,
+    below: QuantizedMultiplier,
+    sign: i32,
+    rounding: Rounding,
+}
+
+impl Leaky {
+    #[inline(always)]
+    fn apply<I: Integer>(self, q: I, factor: i32) -> I {
+        let value = q.widen().wrapping_sub(self.input_zero_point);
+        let scaled = if value >= 0 {
+            self.above.apply(value, self.rounding)
+        } else {
+            let scaled = self.below.apply(value.wrapping_mul(factor), self.rounding);
+            scaled.wrapping_mul(self.sign)
+        };
+        I::saturate(scaled.wrapping_add(self.output_zero_point))
+    }
+}

@@ -1,0 +1,130 @@
+//! MUL: the product of two tensors, with broadcasting.
+
+use super::shared::{
+    Broadcast, Integer, binary, check, float_range, fused_activation, integer_range, limit,
+    quantized_clamp, symmetric_i16,
+};
+use super::{Node, OpDef, PrepareError, Prepared, Settings, TypeRow};
+use crate::fixedpoint::{QuantizedMultiplier, Rounding};
+use crate::model::BuiltinOperator;
+use crate::tensor::TensorType as T;
+
+const LEFT: usize = 0;
+const RIGHT: usize = 1;
+const OUTPUT: usize = 0;
+
+pub(super) const DEF: OpDef = OpDef {
+    code: BuiltinOperator::MUL,
+    name: "MUL",
+    versions: 1..=5,
+    types: &[
+        TypeRow::new(&[T::Float32], &[T::Float32]),
+        TypeRow::new(&[T::Int32], &[T::Int32]),
+        TypeRow::new(&[T::Int64], &[T::Int64]),
+        TypeRow::new(&[T::UInt8], &[T::UInt8]),
+        TypeRow::new(&[T::Int8], &[T::Int8]),
+        TypeRow::new(&[T::Int16], &[T::Int16]),
+    ],
+    check: check::none,
+    prepare,
+};
+
+const NAME: &str = "mul.reference";
+
+fn prepare(node: &Node<'_>, settings: &Settings) -> Result<Prepared, PrepareError> {
+    let options = node.table()?.builtin_options_as_mul_options();
+    let options = options.ok_or(PrepareError::Options {
+        expected: "MulOptions",
+    })?;
+    let activation = fused_activation(options.fused_activation_function())?;
+    let left = node.input(LEFT, "left")?;
+    let right = node.input(RIGHT, "right")?;
+    let output = node.output(OUTPUT, "output")?;
+    let broadcast = Broadcast::new([&left, &right])?;
+    match left.ty {
+        T::Float32 => {
+            let range = float_range(activation);
+            return Ok(binary(NAME, broadcast, move |a: f32, b: f32| {
+                limit(a * b, range)
+            }));
+        }
+        T::Int32 => {
+            let (low, high) = integer_range(activation, (i32::MIN.into(), i32::MAX.into()));
+            let range = (low as i32, high as i32);
+            return Ok(binary(NAME, broadcast, move |a: i32, b: i32| {
+                limit(a.wrapping_mul(b), range)
+            }));
+        }
+        T::Int64 => {
+            let range = integer_range(activation, (i64::MIN, i64::MAX));
+            return Ok(binary(NAME, broadcast, move |a: i64, b: i64| {
+                limit(a.wrapping_mul(b), range)
+            }));
+        }
+        _ => symmetric_i16(&[&left, &right, &output])?,
+    }
+    let (left_scale, left_zero_point) = left.per_tensor()?;
+    let (right_scale, right_zero_point) = right.per_tensor()?;
+    let (output_scale, output_zero_point) = output.per_tensor()?;
+    let step = Mul {
+        left_zero_point,
+        right_zero_point,
+        output_zero_point,
+        // Float32 all along.
+        multiplier: QuantizedMultiplier::from_real(f64::from(
+            left_scale * right_scale / output_scale,
+        ))?,
+        rounding: settings.profile.rounding(),
+        clamp: quantized_clamp(&output, activation)?,
+    };
+    Ok(match left.ty {
+        T::UInt8 => binary(NAME, broadcast, move |a: u8, b: u8| step.apply(a, b)),
+        T::Int8 => binary(NAME, broadcast, move |a: i8, b: i8| step.apply(a, b)),
+        _ => binary(NAME, broadcast, move |a: i16, b: i16| step.apply(a, b)),
+    })
+}
+
+/// Products of stored integers. Source: TFLite `kernels/mul.cc`, `kernels/internal/reference/mul.h`.
+#[derive(Debug, Clone, Copy)]
+struct Mul {
+    left_zero_point: i32,
+    right_zero_point: i32,
+    output_zero_point: i32,
+    multiplier: QuantizedMultiplier,
+    rounding: Rounding,
+    clamp: (i32, i32),
+}
+
+impl Mul {
+    #[inline(always)]
+    fn apply<T: Integer>(self, left: T, right: T) -> T {
+        let left = left.widen().wrapping_sub(self.left_zero_point);
+        let right = right.widen().wrapping_sub(self.right_zero_point);
+        let scaled = self
+            .multiplier
+            .apply(left.wrapping_mul(right), self.rounding);
+        let output = scaled.wrapping_add(self.output_zero_point);
+        T::saturate(output.max(self.clamp.0).min(self.clamp.1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn product_takes_zero_points_off_and_on() {
+        let step = Mul {
+            left_zero_point: 3,
+            right_zero_point: -1,
+            output_zero_point: 10,
+            multiplier: QuantizedMultiplier::from_real(0.5).expect("finite"),
+            rounding: Rounding::Double,
+            clamp: (-128, 100),
+        };
+        // (7 - 3) * (4 + 1) / 2 + 10 = 20
+        assert_eq!(step.apply(7i8, 4i8), 20);
+        // (100 - 3) * (100 + 1) / 2 is beyond the clamp
+        assert_eq!(step.apply(100i8, 100i8), 100);
+    }
+}
