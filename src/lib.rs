@@ -16,6 +16,7 @@ pub mod interpreter;
 pub mod model;
 pub mod ops;
 pub mod oracle;
+pub mod package;
 pub mod plan;
 #[doc(hidden)]
 pub mod schema;

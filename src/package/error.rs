@@ -1,0 +1,102 @@
+//! Why custom options are not handed to libedgetpu.
+
+use crate::schema::RootError;
+use std::fmt;
+
+/// Why custom options are not handed to libedgetpu.
+#[non_exhaustive]
+#[derive(Debug)]
+pub enum PackageError {
+    /// The map around the package is broken.
+    FlexBuffer {
+        /// Which part of it.
+        part: &'static str,
+        /// Where that part should be, in bytes from the start.
+        at: usize,
+    },
+    /// The map is nested or filled in a way no compiled model has.
+    Kind {
+        /// The key of the entry.
+        key: String,
+        /// FlexBuffers' number of the type found.
+        found: u8,
+    },
+    /// There is no entry with the package.
+    NoPackage,
+    /// The package is broken.
+    Package {
+        /// How.
+        source: RootError,
+    },
+    /// The list of executables is broken.
+    Executables {
+        /// How.
+        source: RootError,
+    },
+    /// An executable is broken.
+    Executable {
+        /// Which one, from 0.
+        index: usize,
+        /// How.
+        source: RootError,
+    },
+    /// No executable runs inferences.
+    NoExecutable,
+    /// There are executables beside the package, which libedgetpu does not support.
+    FurtherExecutables {
+        /// How many.
+        count: usize,
+    },
+    /// The package is for several chips at once, which libedgetpu refuses.
+    SeveralChips,
+}
+
+impl fmt::Display for PackageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::FlexBuffer { part, at } => {
+                write!(
+                    f,
+                    "custom options are no FlexBuffer map: {part} at byte {at} is out of bounds"
+                )
+            }
+            Self::Kind { key, found } => write!(
+                f,
+                "custom options, entry {key:?}: found FlexBuffer type {found}, expected an integer, a string or a vector"
+            ),
+            Self::NoPackage => f.write_str(
+                "custom options hold no Edge TPU package: entry \"4\" is missing or no string",
+            ),
+            Self::Package { source } => write!(f, "Edge TPU package: {source}"),
+            Self::Executables { source } => {
+                write!(f, "Edge TPU package, list of executables: {source}")
+            }
+            Self::Executable { index, source } => {
+                write!(f, "Edge TPU package, executable {index}: {source}")
+            }
+            Self::NoExecutable => {
+                f.write_str("Edge TPU package has no executable that runs inferences")
+            }
+            Self::FurtherExecutables { count } => {
+                write!(
+                    f,
+                    "{count} executables beside the Edge TPU package, expected none: libedgetpu runs one package per operator"
+                )
+            }
+            Self::SeveralChips => {
+                f.write_str("Edge TPU package is for several chips at once; compile it for one")
+            }
+        }
+    }
+}
+
+impl std::error::Error for PackageError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Package { source }
+            | Self::Executables { source }
+            | Self::Executable { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+}
