@@ -13,7 +13,7 @@
 //! | `stall_ms` | wait on a path that no device has | `25000` |
 //! | `open_ms` | time to open a device | `0` |
 //! | `engine` | `nothing`, `digest` or `twin` | `twin` if there is one, else `digest` |
-//! | `twin` | path of the uncompiled model that inferences run | none |
+//! | `twin` | paths of uncompiled models, separated by commas; the first that has a node's layers runs it | none |
 //! | `fault` | what goes wrong, see `faults.rs` | nothing |
 //! | `trigger` | path of a file: the fault strikes only if it exists, and removes it | always |
 
@@ -39,8 +39,7 @@ pub struct Config {
     pub stall: Duration,
     pub open: Duration,
     pub engine: Option<String>,
-    #[allow(dead_code)]
-    pub twin: Option<PathBuf>,
+    pub twins: Vec<PathBuf>,
     pub fault: Option<Fault>,
     pub trigger: Option<PathBuf>,
 }
@@ -70,7 +69,10 @@ pub fn config() -> &'static Config {
             stall: settings.millis("stall_ms", 25_000),
             open: settings.millis("open_ms", 0),
             engine: settings.get("engine"),
-            twin: settings.get("twin").map(PathBuf::from),
+            twins: settings
+                .get("twin")
+                .map(|text| text.split(',').map(PathBuf::from).collect())
+                .unwrap_or_default(),
             fault: settings
                 .get("fault")
                 .map(|text| Fault::parse(&text).unwrap_or_else(|| refuse("fault", &text))),

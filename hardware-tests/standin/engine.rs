@@ -3,20 +3,38 @@
 //! `nothing` leaves the outputs as they are and skips all work, to measure the host alone. `digest` is a function of
 //! every input byte that a test can compute by itself. `twin` runs the uncompiled model.
 
+use corallite::interpreter::OperatorEvent;
+use corallite::{Interpreter, Model};
+
 use crate::config::config;
-use crate::layers::Layers;
+use crate::layers::{Layer, Layers};
 
 pub enum Engine {
     Nothing,
     Digest,
+    Twin(Box<Twin>),
 }
 
 impl Engine {
     /// The configured engine for a node.
-    pub fn new(_layers: &Layers) -> Result<Self, String> {
+    pub fn new(layers: &Layers) -> Result<Self, String> {
+        let twins = &config().twins;
         match config().engine.as_deref() {
             Some("nothing") => Ok(Self::Nothing),
-            Some("digest") | None => Ok(Self::Digest),
+            Some("digest") => Ok(Self::Digest),
+            None if twins.is_empty() => Ok(Self::Digest),
+            Some("twin") | None => {
+                let mut reasons = String::new();
+                for path in twins {
+                    match Twin::new(path, layers) {
+                        Ok(twin) => return Ok(Self::Twin(Box::new(twin))),
+                        Err(reason) => reasons.push_str(&format!(" {}: {reason}.", path.display())),
+                    }
+                }
+                Err(format!(
+                    "Internal: the stand-in has no twin of this model.{reasons}"
+                ))
+            }
             Some(other) => Err(format!("Internal: the stand-in has no engine {other}.")),
         }
     }
@@ -26,16 +44,87 @@ impl Engine {
     }
 
     /// One inference of one element of the batch: dense tensors in, dense tensors out, in the order of the layers.
-    pub fn run(
-        &mut self,
-        _layers: &Layers,
-        inputs: &[&[u8]],
-        outputs: &mut [Vec<u8>],
-    ) -> Result<(), String> {
-        if matches!(self, Self::Digest) {
-            digest(inputs, outputs);
+    pub fn run(&mut self, inputs: &[&[u8]], outputs: &mut [Vec<u8>]) -> Result<(), String> {
+        match self {
+            Self::Nothing => Ok(()),
+            Self::Digest => {
+                digest(inputs, outputs);
+                Ok(())
+            }
+            Self::Twin(twin) => twin.run(inputs, outputs),
         }
-        Ok(())
+    }
+}
+
+/// The uncompiled model, whose tensors have the names of the package's layers.
+pub struct Twin {
+    interpreter: Interpreter,
+    /// The model's input that each input layer is.
+    inputs: Vec<usize>,
+    /// The tensor that each output layer is.
+    outputs: Vec<usize>,
+}
+
+impl Twin {
+    fn new(path: &std::path::Path, layers: &Layers) -> Result<Self, String> {
+        let model = Model::from_file(path).map_err(|error| error.to_string())?;
+        let graph = model.graph();
+        let subgraph = &graph.subgraphs()[0];
+        let named = |layer: &Layer, tensor: &usize| {
+            graph.tensor_name(&subgraph.tensors[*tensor]) == layer.name
+        };
+        let input = |layer: &Layer| {
+            let found = subgraph
+                .inputs
+                .iter()
+                .position(|tensor| named(layer, tensor));
+            found.ok_or_else(|| format!("no input {}", layer.name))
+        };
+        let output = |layer: &Layer| {
+            let mut results = subgraph
+                .operators
+                .iter()
+                .flat_map(|operator| operator.outputs.iter().copied());
+            results
+                .find(|tensor| named(layer, tensor))
+                .ok_or_else(|| format!("no result {}", layer.name))
+        };
+        Ok(Self {
+            inputs: layers.inputs.iter().map(input).collect::<Result<_, _>>()?,
+            outputs: layers
+                .outputs
+                .iter()
+                .map(output)
+                .collect::<Result<_, _>>()?,
+            interpreter: Interpreter::builder(&model)
+                .build()
+                .map_err(|error| error.to_string())?,
+        })
+    }
+
+    fn run(&mut self, inputs: &[&[u8]], outputs: &mut [Vec<u8>]) -> Result<(), String> {
+        for (&input, bytes) in self.inputs.iter().zip(inputs) {
+            let mut tensor = self
+                .interpreter
+                .input_mut(input)
+                .map_err(|error| error.to_string())?;
+            tensor
+                .copy_from_bytes(bytes)
+                .map_err(|error| error.to_string())?;
+        }
+        let wanted = &self.outputs;
+        let mut take = |event: &OperatorEvent<'_>| {
+            for (tensor, result) in event.outputs() {
+                for (place, output) in wanted.iter().zip(&mut *outputs) {
+                    if *place == tensor && output.len() == result.bytes().len() {
+                        output.copy_from_slice(result.bytes());
+                    }
+                }
+            }
+        };
+        self.interpreter
+            .invoke_observed(&mut take)
+            .map_err(|error| error.to_string())
     }
 }
 

@@ -493,7 +493,7 @@ unsafe fn compute(
             .iter()
             .map(|layer| vec![0; layer.bytes])
             .collect();
-        engine.run(layers, &parts, &mut results)?;
+        engine.run(&parts, &mut results)?;
         let mut plain = outputs.iter();
         for (layer, result) in layers.outputs.iter().zip(&mut results) {
             if outcome == Outcome::Wrong {

@@ -9,6 +9,11 @@
 //! out scores i8 10
 //! ```
 
+use corallite::schema::darwinn::{
+    DataType, Executable, ExecutableType, MultiExecutable, root_as_package,
+};
+use corallite::schema::{read_root, verifier_options};
+
 /// One input or output of one inference (of one element of a batch).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layer {
@@ -45,6 +50,15 @@ impl Kind {
             "i8" => Self::Int8,
             _ => return None,
         })
+    }
+
+    /// Bytes of one element.
+    fn size(self) -> usize {
+        match self {
+            Self::UInt8 | Self::Int8 => 1,
+            Self::Int16 => 2,
+            Self::Float32 | Self::Int32 => 4,
+        }
     }
 
     /// The value of `TfLiteType`.
@@ -86,11 +100,43 @@ impl Layers {
         if options.is_empty() {
             return Err("Invalid argument: Missing raw model data.".to_owned());
         }
-        match std::str::from_utf8(options) {
-            Ok(text) if text.starts_with(TEXT) => Self::from_text(text)
-                .ok_or_else(|| "Internal: Package verification failed.".to_owned()),
-            _ => Err("Internal: Package verification failed.".to_owned()),
+        let read = match std::str::from_utf8(options) {
+            Ok(text) if text.starts_with(TEXT) => Self::from_text(text),
+            _ => Self::from_package(options),
+        };
+        read.ok_or_else(|| "Internal: Package verification failed.".to_owned())
+    }
+
+    /// Reads the layers of the executable that runs inferences. The package is found by its identifier, not through the
+    /// map around it: that is checked by the host before it hands the options over.
+    fn from_package(options: &[u8]) -> Option<Self> {
+        let identifier = options.windows(4).position(|window| window == b"DWN1")?;
+        let package = options.get(identifier.checked_sub(4)?..)?;
+        let package = root_as_package(package, &verifier_options(package.len())).ok()?;
+        let multi = package.serialized_multi_executable()?.bytes();
+        let multi = read_root::<MultiExecutable>(multi, &verifier_options(multi.len())).ok()?;
+        for executable in multi.serialized_executables()? {
+            let executable = executable.bytes();
+            let executable =
+                read_root::<Executable>(executable, &verifier_options(executable.len())).ok()?;
+            if executable.type_() == ExecutableType::PARAMETER_CACHING {
+                continue;
+            }
+            return Some(Self {
+                inputs: executable
+                    .input_layers()?
+                    .iter()
+                    .map(layer)
+                    .collect::<Option<_>>()?,
+                outputs: executable
+                    .output_layers()?
+                    .iter()
+                    .map(layer)
+                    .collect::<Option<_>>()?,
+                runtime: u32::try_from(package.min_runtime_version()).ok()?,
+            });
         }
+        None
     }
 
     fn from_text(text: &str) -> Option<Self> {
@@ -116,4 +162,25 @@ impl Layers {
         }
         Some(layers)
     }
+}
+
+/// A layer of a package: dense, one element of the batch.
+fn layer(layer: corallite::schema::darwinn::Layer<'_>) -> Option<Layer> {
+    let kind = match layer.data_type() {
+        DataType::FIXED_POINT8 => Kind::UInt8,
+        DataType::SIGNED_FIXED_POINT8 => Kind::Int8,
+        DataType::FIXED_POINT16 | DataType::SIGNED_FIXED_POINT16 => Kind::Int16,
+        DataType::SIGNED_FIXED_POINT32 => Kind::Int32,
+        DataType::SINGLE => Kind::Float32,
+        _ => return None,
+    };
+    let mut bytes = kind.size();
+    for dim in [layer.y_dim(), layer.x_dim(), layer.z_dim()] {
+        bytes = bytes.checked_mul(usize::try_from(dim).ok()?)?;
+    }
+    Some(Layer {
+        name: layer.name()?.to_owned(),
+        kind,
+        bytes,
+    })
 }

@@ -3,8 +3,12 @@
 //! A [`Delegate`] claims operators and turns them into kernels; the interpreter treats those like any other. Delegates
 //! know models and operators, never plans or interpreters.
 
+#[cfg(unix)]
+mod edgetpu;
 mod error;
 
+#[cfg(unix)]
+pub use edgetpu::EdgeTpuDelegate;
 pub use error::DelegateError;
 
 use crate::ops::{Node, Prepared, Settings};

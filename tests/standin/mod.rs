@@ -1,6 +1,8 @@
 //! Copies of the stand-in library, each with settings of its own. The settings are described in
 //! `hardware-tests/standin/config.rs`.
 
+#![allow(dead_code, reason = "each test file uses a part")]
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
