@@ -2,49 +2,9 @@
 
 use crate::delegate::DelegateError;
 use crate::model::{OperatorKind, Report};
-use crate::ops::{EvalError, PrepareError};
+use crate::ops::{EvalError, MissingOperator, PrepareError};
 use crate::tensor::{Shape, ShapeError, TensorError, TensorType};
 use std::fmt;
-
-/// An operator that has no kernel, with all its uses of the same types counted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct MissingOperator {
-    /// Which operator.
-    pub kind: OperatorKind,
-    /// Its version in the file.
-    pub version: i32,
-    /// Types of its operands, left-out ones excluded.
-    pub inputs: Vec<TensorType>,
-    /// Types of its results.
-    pub outputs: Vec<TensorType>,
-    /// How often the model uses it.
-    pub count: usize,
-}
-
-impl fmt::Display for MissingOperator {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let list = |types: &[TensorType]| {
-            types
-                .iter()
-                .map(ToString::to_string)
-                .collect::<Vec<_>>()
-                .join(", ")
-        };
-        write!(
-            f,
-            "{} version {} ({}) -> ({})",
-            self.kind,
-            self.version,
-            list(&self.inputs),
-            list(&self.outputs)
-        )?;
-        if self.count > 1 {
-            write!(f, " x {}", self.count)?;
-        }
-        Ok(())
-    }
-}
 
 /// Why no interpreter could be built for a model.
 #[derive(Debug)]

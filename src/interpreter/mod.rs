@@ -14,6 +14,8 @@ mod observer;
 mod resolve;
 
 pub use builder::{DEFAULT_ARENA_LIMIT, InterpreterBuilder};
-pub use error::{AccessError, BuildError, InvokeError, MissingOperator};
+pub use error::{AccessError, BuildError, InvokeError};
 pub use invoke::Interpreter;
 pub use observer::{Observer, OperatorEvent, OperatorInfo};
+
+pub use crate::ops::MissingOperator;

@@ -1,9 +1,9 @@
 //! Which kernel or delegate runs each operator, and whether its quantization parameters allow it.
 
-use super::error::{BuildError, MissingOperator};
+use super::error::BuildError;
 use crate::delegate::Delegate;
-use crate::model::{Graph, Operator, Report, Subgraph};
-use crate::ops::{FileTensors, Node, OpDef, registry};
+use crate::model::{Graph, Report};
+use crate::ops::{FileTensors, Node, OpDef, count_missing, registry};
 
 /// What runs an operator.
 #[derive(Clone, Copy)]
@@ -23,8 +23,8 @@ pub(super) fn find_runners(
     let subgraph = &graph.subgraphs()[index];
     let known = FileTensors(graph, subgraph);
     let mut runners = Vec::with_capacity(subgraph.operators.len());
-    let mut missing: Vec<MissingOperator> = Vec::new();
-    for (number, operator) in subgraph.operators.iter().enumerate() {
+    let mut missing = Vec::new();
+    for number in 0..subgraph.operators.len() {
         let node = Node::new(graph, index, number, &known).expect("operators were counted");
         let delegate = delegates.iter().position(|delegate| delegate.claims(&node));
         let runner = delegate
@@ -34,30 +34,12 @@ pub(super) fn find_runners(
             runners.push(runner);
             continue;
         }
-        let found = missing_operator(subgraph, operator);
-        match missing.iter_mut().find(|other| {
-            (&other.kind, other.version, &other.inputs, &other.outputs)
-                == (&found.kind, found.version, &found.inputs, &found.outputs)
-        }) {
-            Some(other) => other.count += 1,
-            None => missing.push(found),
-        }
+        count_missing(&mut missing, &node);
     }
     if missing.is_empty() {
         Ok(runners)
     } else {
         Err(BuildError::MissingOperators { operators: missing })
-    }
-}
-
-fn missing_operator(subgraph: &Subgraph, operator: &Operator) -> MissingOperator {
-    let ty = |&tensor: &usize| subgraph.tensors[tensor].ty;
-    MissingOperator {
-        kind: operator.kind.clone(),
-        version: operator.version,
-        inputs: operator.inputs.iter().flatten().map(ty).collect(),
-        outputs: operator.outputs.iter().map(ty).collect(),
-        count: 1,
     }
 }
 

@@ -136,6 +136,20 @@ impl Report {
         }
     }
 
+    /// Brings findings of several sources in file order: by subgraph, operator and tensor; findings on tensors that no
+    /// operator touches come last.
+    pub fn sort(&mut self) {
+        self.findings.sort_by_key(|finding| {
+            let Location {
+                subgraph,
+                operator,
+                tensor,
+            } = &finding.location;
+            let index = |of: &Option<(usize, String)>| of.as_ref().map_or(usize::MAX, |of| of.0);
+            (*subgraph, index(operator), index(tensor))
+        });
+    }
+
     /// The findings.
     pub fn findings(&self) -> &[Finding] {
         &self.findings

@@ -4,6 +4,7 @@
 //! parameters, `prepare` turns a [`Node`] into a [`Kernel`] and the shapes of its results, and the kernel computes.
 //! Nothing here knows where tensors lie in memory or in which order operators run.
 
+mod coverage;
 mod error;
 mod io;
 mod node;
@@ -38,6 +39,7 @@ mod softmax;
 mod squared_difference;
 mod strided_slice;
 
+pub use coverage::{MissingOperator, check_graph, count_missing};
 pub use error::{DeviceFault, EvalError, PrepareError};
 pub use io::{KernelIo, Operand, Place, StepOperands, TensorView, Views, required};
 pub use node::{FileTensors, KernelChoice, KnownTensors, Node, NodeTensor, Settings};
