@@ -16,6 +16,18 @@ pub enum Command {
     Print(String),
     /// `corallite run`.
     Run(RunOptions),
+    /// `corallite inspect`.
+    Inspect(OneModel),
+    /// `corallite check`.
+    Check(OneModel),
+}
+
+/// Options of the commands that only look at a model.
+pub struct OneModel {
+    /// The model file.
+    pub model: PathBuf,
+    /// Whether JSON is wanted.
+    pub json: bool,
 }
 
 /// The most threads that may be asked for.
@@ -35,6 +47,11 @@ pub fn parse(mut parser: Parser) -> Result<Command, Failure> {
     match name.as_str() {
         "help" => Ok(print(help::TOOL)),
         "run" => run(parser).map_err(in_command("run")),
+        "inspect" => {
+            one_model(parser, help::INSPECT, Command::Inspect).map_err(in_command("inspect"))
+        }
+        "check" => one_model(parser, help::CHECK, Command::Check).map_err(in_command("check")),
+        "rules" => rules(parser).map_err(in_command("rules")),
         _ => Err(Failure::UnknownCommand { found: name }),
     }
 }
@@ -98,6 +115,32 @@ fn run(mut parser: Parser) -> Result<Command, Error> {
         kernels,
         threads,
     }))
+}
+
+fn one_model(
+    mut parser: Parser,
+    help: &str,
+    command: fn(OneModel) -> Command,
+) -> Result<Command, Error> {
+    let (mut model, mut json) = (None, false);
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Short('h') | Long("help") => return Ok(print(help)),
+            Long("json") => json = true,
+            Value(value) => set_model(&mut model, value)?,
+            _ => return Err(argument.unexpected()),
+        }
+    }
+    let model = model.ok_or_else(|| missing("MODEL"))?;
+    Ok(command(OneModel { model, json }))
+}
+
+fn rules(mut parser: Parser) -> Result<Command, Error> {
+    match parser.next()? {
+        None => Ok(Command::Print(crate::rules::markdown())),
+        Some(Short('h') | Long("help")) => Ok(print(help::RULES)),
+        Some(argument) => Err(argument.unexpected()),
+    }
 }
 
 /// The value of `option`, with the option in the message when it means nothing.

@@ -8,6 +8,9 @@ usage: corallite COMMAND [OPTIONS]
 
 commands:
   run       runs a model on arrays in .npy files
+  inspect   shows what a model file holds
+  check     lists everything that is wrong or odd about a model's quantization
+  rules     prints the rules that check applies
 
 `corallite COMMAND --help` explains a command. Exit codes: 0 success, 1 failure (one line on stderr says why),
 2 wrong usage. RUST_LOG=debug shows what the library does.
@@ -32,4 +35,37 @@ usage: corallite run MODEL --input IN0.npy [--input IN1.npy ...] --output-dir OU
                          its reason in OUT/error.txt, and the batch goes on. A model stays loaded while consecutive lines
                          name it. Exit code 0 when every case ran, 1 when any failed.
   -h, --help             this text
+";
+
+/// Of `corallite inspect`.
+pub const INSPECT: &str = "\
+Shows what a model file holds: operators with types and counts, inputs and outputs, tensors, quantization, arena size,
+multiply-accumulate operations, signatures and metadata.
+
+usage: corallite inspect MODEL [--json]
+
+      --json             everything as one JSON object
+  -h, --help             this text
+";
+
+/// Of `corallite check`.
+pub const CHECK: &str = "\
+Lists every finding on a model's quantization parameters, in file order, and the operators that have no kernel here.
+
+usage: corallite check MODEL [--json]
+
+      --json             {\"findings\": [{rule, severity, subgraph, operator, tensor, found, expected, remedy}],
+                         \"operators_without_kernel\": [...], \"summary\": {...}}; of a file that is no model,
+                         {\"error\": ...}
+  -h, --help             this text
+
+Exit code 0 without errors (warnings alone are none), 1 with errors or when the file is no model.
+`corallite rules` prints the rules.
+";
+
+/// Of `corallite rules`.
+pub const RULES: &str = "\
+Prints the rules that loading and `corallite check` apply, as Markdown.
+
+usage: corallite rules
 ";

@@ -6,11 +6,15 @@
 mod args;
 mod arrays;
 mod batch;
+mod check;
 mod failure;
 mod help;
+mod inspect;
 mod output;
+mod rules;
 mod run;
 mod session;
+mod table;
 
 use args::Command;
 use failure::Failure;
@@ -38,6 +42,12 @@ fn execute(command: Command) -> Result<ExitCode, Failure> {
     match command {
         Command::Print(text) => output::print(&text)?,
         Command::Run(options) => run::run(&options)?,
+        Command::Inspect(options) => inspect::inspect(&options.model, options.json)?,
+        Command::Check(options) => {
+            if !check::check(&options.model, options.json)? {
+                return Ok(ExitCode::FAILURE);
+            }
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
