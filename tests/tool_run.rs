@@ -230,6 +230,65 @@ fn files_that_are_no_models_are_refused_in_one_line() {
     }
 }
 
+/// No file makes the tool take more than twice its size plus 64 MB: here of address space, which is more than memory.
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[test]
+fn bad_files_take_little_memory() {
+    let folder = Folder::new();
+    let good = array(&folder, "in.npy", &[1i8, 2, 3], &[1, 1, 3, 1]);
+    let limited = |model: &Path, input: &Path| -> Ran {
+        let size = |path: &Path| std::fs::metadata(path).map_or(0, |file| file.len());
+        let limit = (64 << 20) + 2 * (size(model) + size(input));
+        let output = std::process::Command::new("sh")
+            .args(["-c", "ulimit -v $1; shift; exec \"$@\"", "sh"])
+            .arg((limit >> 10).to_string())
+            .args([env!("CARGO_BIN_EXE_corallite"), "run"])
+            .arg(model)
+            .arg("--input")
+            .arg(input)
+            .arg("--output-dir")
+            .arg(folder.path("out"))
+            .output();
+        output.expect("a shell").into()
+    };
+    let model = folder.write("sound.tflite", doubling().to_bytes());
+    limited(&model, &good).succeeded();
+
+    let mut files = tool::no_models(&doubling());
+    // The largest tensors that are shapes: 2 GiB each, as input and as result.
+    let mut large = doubling();
+    for tensor in [0, 3] {
+        large.tensors[tensor].shape = vec![1, 1, i32::MAX, 1];
+    }
+    files.push(("2 GiB tensors".into(), large.to_bytes(), ""));
+    files.push(("a large file of noise".into(), vec![0xa5; 20 << 20], ""));
+    for (name, bytes, _) in files {
+        let model = folder.write("model.tflite", bytes);
+        let ran = limited(&model, &good);
+        assert_eq!(ran.code, 1, "{name}: {ran:?}");
+        ran.refused(1);
+    }
+
+    // Arrays whose headers claim more than they hold.
+    let header = "{'descr': '|i1', 'fortran_order': False, 'shape': (1, 1, 4294967296, 1), }";
+    let mut claims = b"\x93NUMPY\x01\x00".to_vec();
+    claims.extend(
+        u16::try_from(header.len() + 1)
+            .expect("short")
+            .to_le_bytes(),
+    );
+    claims.extend(header.as_bytes());
+    claims.extend(b"\n123");
+    let claims = folder.write("claims.npy", claims);
+    assert!(limited(&model, &claims).refused(1).contains("claims.npy"));
+    let long = array(&folder, "long.npy", &vec![0i8; 30 << 20], &[30 << 20]);
+    assert!(
+        limited(&model, &long)
+            .refused(1)
+            .contains("long.npy: shape [31457280]")
+    );
+}
+
 #[test]
 fn output_folder_that_cannot_be_is_named() {
     let folder = Folder::new();
