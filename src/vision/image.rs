@@ -162,31 +162,32 @@ impl Image {
         }
     }
 
-    /// The median of the bytes along the four edges, the lower of the two middle ones where their number is even: how
-    /// bright the background is, as far as the border shows it.
-    pub fn border_median(&self) -> u8 {
+    /// How bright the background is, where the edges show a plain one: the median of the bytes along the four edges (the
+    /// lower of the two middle ones where their number is even), if three quarters of them are within 32 of it.
+    pub fn plain_background(&self) -> Option<u8> {
         let mut histogram = [0_usize; 256];
-        let mut count = 0;
-        let row_bytes = self.width * self.channels.count();
+        let pixel = self.channels.count();
+        let row_bytes = self.width * pixel;
         for (row, bytes) in self.data.chunks_exact(row_bytes).enumerate() {
-            let inner = if row == 0 || row + 1 == self.height || self.width < 3 {
+            let is_edge = row == 0 || row + 1 == self.height || self.width < 3;
+            let inner = if is_edge {
                 0..0
             } else {
-                self.channels.count()..row_bytes - self.channels.count()
+                pixel..row_bytes - pixel
             };
             for byte in bytes[..inner.start].iter().chain(&bytes[inner.end..]) {
                 histogram[usize::from(*byte)] += 1;
-                count += 1;
             }
         }
+        let total: usize = histogram.iter().sum();
         let mut below = 0;
-        for value in 0..=u8::MAX {
-            below += histogram[usize::from(value)];
-            if 2 * below >= count {
-                return value;
-            }
-        }
-        u8::MAX
+        let median = histogram.iter().position(|count| {
+            below += count;
+            2 * below >= total
+        })?;
+        let near = &histogram[median.saturating_sub(32)..(median + 33).min(256)];
+        let is_plain = 4 * near.iter().sum::<usize>() >= 3 * total;
+        u8::try_from(median).ok().filter(|_| is_plain)
     }
 }
 
@@ -263,19 +264,27 @@ mod tests {
     }
 
     #[test]
-    fn border_median_sees_only_the_border() {
+    fn plain_background_is_seen_along_the_edges() {
         // A white frame of eight pixels around a black one, and what is left of it in thin pictures.
         let framed = [255, 255, 255, 255, 0, 255, 255, 255, 255];
-        let cases: [(usize, usize, &[u8], u8); 5] = [
-            (3, 3, &framed, 255),
-            (1, 1, &[7], 7),
-            (4, 1, &[1, 2, 3, 4], 2),
-            (1, 3, &[9, 1, 5], 5),
-            (2, 2, &[8, 6, 4, 2], 4),
+        let cases: [(usize, usize, &[u8], Option<u8>); 8] = [
+            (3, 3, &framed, Some(255)),
+            (1, 1, &[7], Some(7)),
+            (4, 1, &[1, 2, 3, 4], Some(2)),
+            (1, 3, &[9, 1, 5], Some(5)),
+            (2, 2, &[8, 6, 4, 2], Some(4)),
+            // Three of four within 32 of the median, and two of four.
+            (4, 1, &[100, 110, 142, 200], Some(110)),
+            (4, 1, &[100, 110, 143, 200], None),
+            (4, 1, &[0, 0, 255, 255], None),
         ];
         for (width, height, data, expected) in cases {
             let image = Image::new(width, height, Channels::Grey, data.to_vec()).unwrap();
-            assert_eq!(image.border_median(), expected, "{width} x {height}");
+            assert_eq!(
+                image.plain_background(),
+                expected,
+                "{width} x {height} {data:?}"
+            );
         }
     }
 }
