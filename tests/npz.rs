@@ -1,5 +1,7 @@
 //! Archives as numpy writes them, from tests/data/npy (made by make.py there), and everything that is refused.
 
+mod corpus;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -309,18 +311,9 @@ fn messages_name_the_file_and_what_is_there() {
 /// Every archive of the test material, in full.
 #[test]
 fn archives_of_the_test_material_are_read() {
-    let root = std::env::var_os("CORALLITE_TEST_DATA").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"),
-        PathBuf::from,
-    );
-    let qat = root.join("qat");
-    if !qat.is_dir() {
-        eprintln!(
-            "SKIPPED: no folder {}; set CORALLITE_TEST_DATA to read its archives",
-            qat.display()
-        );
+    let Some(qat) = corpus::test_data().map(|folder| folder.join("qat")) else {
         return;
-    }
+    };
     let mut arrays = 0;
     for folder in [
         qat.clone(),

@@ -1,6 +1,8 @@
 //! Pictures against Pillow and pycoral: vectors of tests/data/pillow (made by make.py there) and the test material.
 
-use std::path::{Path, PathBuf};
+mod corpus;
+
+use std::path::Path;
 
 use corallite::oracle::npy::{NpyArray, NpyType};
 use corallite::oracle::npz::NpzReader;
@@ -25,23 +27,6 @@ fn vectors(file: &str) -> Vec<(String, NpyArray)> {
         .into_iter()
         .map(|name| (name.clone(), archive.array(&name).expect("an array")))
         .collect()
-}
-
-/// The test material, or a word about its absence.
-fn test_material() -> Option<PathBuf> {
-    let root = std::env::var_os("CORALLITE_TEST_DATA").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"),
-        PathBuf::from,
-    );
-    let corpus = root.join("corpus");
-    if !corpus.is_dir() {
-        eprintln!(
-            "SKIPPED: no folder {}; set CORALLITE_TEST_DATA to use its pictures",
-            corpus.display()
-        );
-        return None;
-    }
-    Some(corpus)
 }
 
 /// A picture of shape [height, width] or [height, width, 3].
@@ -200,7 +185,7 @@ fn parameters_without_meaning_are_refused() {
 /// The corpus made its real inputs with Pillow: convert, resize BILINEAR, pixel (uint8) or pixel - 128 (int8).
 #[test]
 fn photographs_become_the_inputs_of_the_goldens() {
-    let Some(corpus) = test_material() else {
+    let Some(corpus) = corpus::test_data().map(|folder| folder.join("corpus")) else {
         return;
     };
     let mut compared = 0;
@@ -259,7 +244,7 @@ fn photographs_become_the_inputs_of_the_goldens() {
 
 #[test]
 fn label_files_of_the_test_material_are_read() {
-    let Some(corpus) = test_material() else {
+    let Some(corpus) = corpus::test_data().map(|folder| folder.join("corpus")) else {
         return;
     };
     let cases = [
