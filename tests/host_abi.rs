@@ -720,6 +720,7 @@ fn failing_device_takes_the_process_with_it() {
                 "--nocapture",
             ])
             .env("CORALLITE_LIBEDGETPU", standin.library())
+            .env("CORALLITE_TEST_CHILD", "1")
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
@@ -751,6 +752,9 @@ fn failing_device_takes_the_process_with_it() {
 #[test]
 #[ignore = "run by failing_device_takes_the_process_with_it, in a process of its own"]
 fn child_that_infers_for_ever() {
+    if std::env::var_os("CORALLITE_TEST_CHILD").is_none() {
+        return;
+    }
     let library =
         EdgeTpuLibrary::open(&SearchPath::from_environment()).expect("the stand-in loads");
     let device = library.devices().remove(0);
@@ -803,4 +807,44 @@ fn real_library_is_accepted_and_an_absent_device_is_named() {
             .starts_with("usb /sys/bus/usb/devices/99-1 is not plugged in"),
         "{error}"
     );
+}
+
+/// Time of the host per inference, with a library that does nothing but ask for its context.
+#[test]
+#[ignore = "prints a time; run alone with --release -- --ignored --nocapture"]
+fn overhead_of_one_inference() {
+    let standin = StandIn::new(&[("engine", "nothing")]);
+    let mut builder = SessionBuilder::new(open_device(&standin));
+    for (ty, name) in [(TensorType::UInt8, "u8"), (TensorType::Int8, "i8")] {
+        let layers = [format!("in a {name} 49152"), format!("out b {name} 1001")];
+        let layers = options(&[&layers[0], &layers[1]]);
+        let (input, output) = (spec(ty, &[1, 128, 128, 3]), spec(ty, &[1, 1001]));
+        builder
+            .add_node(&layers, &[input], &[output])
+            .expect("a node");
+    }
+    let mut session = builder.prepare().expect("prepared");
+    let (input, mut output) = (vec![0_u64; 49_152 / 8], [0; 1001]);
+    // SAFETY: the same memory as bytes.
+    let input = unsafe { std::slice::from_raw_parts(input.as_ptr().cast::<u8>(), 49_152) };
+    for (node, name) in session
+        .nodes()
+        .zip(["uint8, in place", "int8, copied"])
+        .collect::<Vec<_>>()
+    {
+        let mut times: Vec<Duration> = (0..10_001)
+            .map(|_| {
+                let start = Instant::now();
+                session
+                    .invoke(node, [input], [&mut output[..]])
+                    .expect("an inference");
+                start.elapsed()
+            })
+            .collect();
+        times.sort();
+        eprintln!(
+            "49152 bytes of {name}: median {:?}, 99 % {:?}",
+            times[5_000], times[9_900]
+        );
+    }
 }

@@ -100,3 +100,50 @@ impl std::error::Error for PackageError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_say_what_is_wrong_with_the_options() {
+        let source = || RootError::TooShort { len: 3 };
+        let cases = [
+            (
+                PackageError::FlexBuffer { part: "key", at: 9 },
+                "custom options are no FlexBuffer map: key at byte 9 is out of bounds".to_owned(),
+            ),
+            (
+                PackageError::Kind { key: "4".into(), found: 3 },
+                "custom options, entry \"4\": found FlexBuffer type 3, expected an integer, a string or a vector"
+                    .to_owned(),
+            ),
+            (
+                PackageError::NoPackage,
+                "custom options hold no Edge TPU package: entry \"4\" is missing or no string".to_owned(),
+            ),
+            (PackageError::Package { source: source() }, format!("Edge TPU package: {}", source())),
+            (
+                PackageError::Executables { source: source() },
+                format!("Edge TPU package, list of executables: {}", source()),
+            ),
+            (
+                PackageError::Executable { index: 1, source: source() },
+                format!("Edge TPU package, executable 1: {}", source()),
+            ),
+            (PackageError::NoExecutable, "Edge TPU package has no executable that runs inferences".to_owned()),
+            (
+                PackageError::FurtherExecutables { count: 2 },
+                "2 executables beside the Edge TPU package, expected none: libedgetpu runs one package per operator"
+                    .to_owned(),
+            ),
+            (
+                PackageError::SeveralChips,
+                "Edge TPU package is for several chips at once; compile it for one".to_owned(),
+            ),
+        ];
+        for (error, message) in cases {
+            assert_eq!(error.to_string(), message);
+        }
+    }
+}

@@ -180,6 +180,11 @@ impl Session {
         self.state().nodes.len()
     }
 
+    /// Its nodes, in the order they were added.
+    pub fn nodes(&self) -> impl ExactSizeIterator<Item = NodeId> + use<> {
+        (0..self.node_count()).map(NodeId)
+    }
+
     /// Shape of an output, with the batch of the inputs; `None` if there is no such node or output.
     pub fn output_shape(&self, node: NodeId, output: usize) -> Option<Shape> {
         let state = self.state();
