@@ -173,6 +173,30 @@ pub fn zip<A: Element, B: Element, O: Element>(
     });
 }
 
+/// `output = condition ? then : otherwise`, element by element of the result; any byte but 0 is true. The slices have the
+/// shapes that `broadcast` was made for.
+pub fn select<E: Element>(
+    broadcast: &Broadcast<3>,
+    condition: &[u8],
+    then: &[E],
+    otherwise: &[E],
+    output: &mut [E],
+) {
+    let (n, steps) = broadcast.row();
+    let [c_step, t_step, o_step] = steps.map(usize::from);
+    let mut rows = output.chunks_exact_mut(n.max(1));
+    broadcast.rows(|[c, t, o]| {
+        let Some(output) = rows.next() else { return };
+        for (i, output) in output.iter_mut().enumerate() {
+            *output = if condition[c + i * c_step] != 0 {
+                then[t + i * t_step]
+            } else {
+                otherwise[o + i * o_step]
+            };
+        }
+    });
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -263,5 +287,13 @@ mod tests {
         let broadcast = line_up([&[2, 0], &[1, 1]]).expect("compatible");
         assert_eq!(broadcast.output().dims(), [2, 0]);
         broadcast.rows(|_| panic!("no row expected"));
+    }
+
+    #[test]
+    fn select_repeats_each_of_three_operands() {
+        let broadcast = line_up([&[2, 1], &[3], &[]]).expect("compatible");
+        let mut output = [0; 6];
+        select(&broadcast, &[1, 0], &[10, 20, 30], &[7], &mut output);
+        assert_eq!(output, [10, 20, 30, 7, 7, 7]);
     }
 }

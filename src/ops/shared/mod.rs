@@ -22,7 +22,7 @@ mod window;
 pub use activation::{float_range, fused_activation, integer_range, limit};
 pub use arithmetic::{Arithmetic, IntegerSums, Stage};
 pub use binary::binary;
-pub use broadcast::{Broadcast, zip};
+pub use broadcast::{Broadcast, select, zip};
 pub use element::{Integer, Quantized};
 pub use float_range::FloatRange;
 pub use map::{map, table};
