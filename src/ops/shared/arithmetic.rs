@@ -100,7 +100,9 @@ impl<T: Quantized, W: Quantized, S: Stage> IntegerSums<T, W, S> {
     #[inline(always)]
     fn dot_in_order(&self, sum: i32, input: &[T], filter: &[W]) -> i32 {
         let pairs = input.iter().zip(filter);
-        pairs.fold(sum, |sum, (&input, &filter)| self.accumulate(sum, input, filter))
+        pairs.fold(sum, |sum, (&input, &filter)| {
+            self.accumulate(sum, input, filter)
+        })
     }
 }
 
