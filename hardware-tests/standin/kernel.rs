@@ -2,6 +2,7 @@
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ptr::{null, null_mut};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::abi::{self, Delegate, ERROR, OK, Registration8, Status, read};
 use crate::capi;
@@ -83,6 +84,9 @@ unsafe fn node_and_registration(
     (status == OK).then_some((found, registration))
 }
 
+/// Kernels made and not freed.
+pub static LIVE: AtomicUsize = AtomicUsize::new(0);
+
 /// One kernel: what `user_data` points at.
 struct Kernel {
     /// Into the host's custom options, until the registration worked.
@@ -125,6 +129,7 @@ unsafe extern "C" fn init(context: *mut c_void, params: *const c_char, _: usize)
     // SAFETY: made by edgetpu_create_delegate.
     let device = unsafe { (*delegate).device };
     let options_len = usize::try_from(options_len).unwrap_or(0);
+    LIVE.fetch_add(1, Ordering::SeqCst);
     Box::into_raw(Box::new(Kernel {
         options,
         options_len,
@@ -142,6 +147,7 @@ unsafe extern "C" fn free(context: *mut c_void, user_data: *mut c_void) {
     }
     // SAFETY: made by into_raw in init, freed once.
     let kernel = unsafe { Box::from_raw(user_data.cast::<Kernel>()) };
+    LIVE.fetch_sub(1, Ordering::SeqCst);
     if !capi::is_open(kernel.device) {
         faults::die("stand-in] a kernel was freed after the last delegate of its device");
     }
