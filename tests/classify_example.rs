@@ -72,9 +72,9 @@ fn lines(arguments: &[&str]) -> Vec<String> {
     stdout(&output).lines().map(str::to_owned).collect()
 }
 
-/// The results of a run, as (label, score).
+/// The results of a run of one inference, as (label, score).
 fn results(arguments: &[&str]) -> Vec<(String, f64)> {
-    let lines = lines(arguments);
+    let lines = lines(&[&["-c", "1"], arguments].concat());
     let start = lines
         .iter()
         .position(|line| line == "-------RESULTS--------")
