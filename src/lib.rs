@@ -26,3 +26,8 @@ pub mod vision;
 pub use error::Error;
 pub use interpreter::{Interpreter, InterpreterBuilder};
 pub use model::Model;
+
+/// The README's program, compiled and run as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
