@@ -1,0 +1,60 @@
+# Steps on the machine itself.
+
+format() {
+    component fmt rustfmt
+    cargo fmt --check
+}
+
+# Applications that use the library get these crates and nothing else; what those need themselves is theirs.
+dependencies() {
+    local expected="bytemuck flatbuffers libc log rusb" found
+    found=$(cargo tree --locked --edges normal --depth 1 --prefix none | tail -n +2 | cut -d ' ' -f 1 | sort -u | xargs)
+    if [ "$found" != "$expected" ]; then
+        say "runtime crates are $found, expected $expected"
+        return 1
+    fi
+}
+
+lint() {
+    component clippy clippy
+    cargo clippy --locked --all-targets -- -D warnings
+    cargo clippy --locked --no-default-features -- -D warnings
+    cargo clippy --locked --no-default-features --features npz -- -D warnings
+    bash -n .ci/run
+}
+
+documentation() {
+    RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
+}
+
+tests() {
+    has_test_data || skip "models of the corpus in tests (no $CORALLITE_TEST_DATA)"
+    cargo test
+}
+
+main_job() {
+    local answer
+    answer=$(cargo run --release --example classify)
+    echo "$answer"
+    # The bundled picture is a sneaker, and it is the first answer.
+    [[ $(grep -m 1 -iE '[0-9]\.[0-9]+$' <<<"$answer") == *[Ss]neaker* ]]
+    if has_test_data; then
+        local corpus=$CORALLITE_TEST_DATA/corpus
+        answer=$(cargo run --release --example classify -- --model "$corpus/models/mobilenet_v2_1.0_224_quant.tflite" \
+            --labels "$corpus/media/imagenet_labels.txt" --input "$corpus/media/parrot.jpg")
+        echo "$answer"
+        grep -q macaw <<<"$answer"
+    fi
+}
+
+release() {
+    has_test_data || { skip "models of the corpus, optimised build"; return; }
+    cargo test --release --test models --test allocation --test threads
+}
+
+# Peak memory of the main job on a large model: below 20 MB.
+memory() {
+    has_test_data || { skip "peak memory"; return; }
+    packages time
+    bash benches/peak_memory.sh
+}
