@@ -1,13 +1,10 @@
 //! CONV_2D: a window of weights per output channel slides over the picture.
 
 use super::shared::{
-    Arithmetic, Axis, IntegerSums, OutputStage, Padding, ScaleProduct, Scaled, check,
-    check_bias_length, filter_zero_point, fused_activation, narrow, padding,
+    Arithmetic, Axis, Padding, Problem, Scaled, check, check_bias_length, convolution_kernel,
+    fused_activation, padding,
 };
-use super::{
-    EvalError, Kernel, KernelIo, Node, OpDef, PrepareError, Prepared, Settings, TypeRow, Views,
-    required,
-};
+use super::{Node, OpDef, PrepareError, Prepared, Settings, TypeRow};
 use crate::fixedpoint::FusedActivation;
 use crate::model::{BuiltinOperator, Report};
 use crate::tensor::{Shape, TensorType};
@@ -19,6 +16,11 @@ const OUTPUT: usize = 0;
 
 const INT8: &[TensorType] = &[TensorType::Int8, TensorType::Int8, TensorType::Int32];
 const UINT8: &[TensorType] = &[TensorType::UInt8, TensorType::UInt8, TensorType::Int32];
+const INT4: &[TensorType] = &[TensorType::Int8, TensorType::Int4, TensorType::Int32];
+const INT16: &[TensorType] = &[TensorType::Int16, TensorType::Int8, TensorType::Int64];
+const FLOAT32: &[TensorType] = &[TensorType::Float32];
+/// int16 with a 32-bit accumulator, declared as such or not: a converter that means int64 writes int64.
+const INT16_BIAS32: &[TensorType] = &[TensorType::Int16, TensorType::Int8, TensorType::Int32];
 
 pub(super) const DEF: OpDef = OpDef {
     code: BuiltinOperator::CONV_2D,
@@ -27,6 +29,10 @@ pub(super) const DEF: OpDef = OpDef {
     types: &[
         TypeRow::new(INT8, &[TensorType::Int8]),
         TypeRow::new(UINT8, &[TensorType::UInt8]),
+        TypeRow::new(INT4, &[TensorType::Int8]),
+        TypeRow::new(INT16, &[TensorType::Int16]),
+        TypeRow::new(FLOAT32, &[TensorType::Float32]),
+        TypeRow::new(INT16_BIAS32, &[TensorType::Int16]),
     ],
     check,
     prepare,
@@ -87,7 +93,8 @@ fn prepare(node: &Node<'_>, settings: &Settings) -> Result<Prepared, PrepareErro
     if groups == 0 || output_channels % groups != 0 {
         return Err(filter.shape_error(format!("output channels that {groups} groups divide")));
     }
-    check_bias_length(node.optional_input(BIAS, "bias").as_ref(), output_channels)?;
+    let bias = node.optional_input(BIAS, "bias");
+    check_bias_length(bias.as_ref(), output_channels)?;
     let rows = Axis::new(
         height,
         taps_y,
@@ -119,60 +126,25 @@ fn prepare(node: &Node<'_>, settings: &Settings) -> Result<Prepared, PrepareErro
         channels: output_channels,
         activation: options.activation,
     };
-    let stage = OutputStage::new(&scaled, ScaleProduct::of_convolution(input.ty), settings)?;
-    let zero_points = (narrow(input.per_tensor()?.1), filter_zero_point(&filter));
     let macs = (shape.count() as u64).saturating_mul((taps_y * taps_x * filter_channels) as u64);
-    let prepared = match input.ty {
-        TensorType::UInt8 => {
-            let arithmetic = IntegerSums::<u8, u8, _>::new(zero_points.0, zero_points.1, stage);
-            Prepared::new(
-                Reference {
-                    problem,
-                    arithmetic,
-                },
-                [shape],
-            )
-        }
-        _ => {
-            let arithmetic = IntegerSums::<i8, i8, _>::new(zero_points.0, zero_points.1, stage);
-            Prepared::new(
-                Reference {
-                    problem,
-                    arithmetic,
-                },
-                [shape],
-            )
-        }
-    };
-    Ok(prepared.macs(macs))
+    let wide = bias.is_none_or(|bias| bias.ty == TensorType::Int64);
+    let kernel = convolution_kernel(problem, &scaled, wide, settings)?;
+    Ok(Prepared::boxed(kernel, [shape]).macs(macs))
 }
 
-struct Reference<A> {
-    problem: Conv2d,
-    arithmetic: A,
-}
+impl Problem for Conv2d {
+    const NAME: &'static str = "conv_2d.reference";
+    const SLOTS: [usize; 3] = [INPUT, FILTER, BIAS];
 
-impl<A: Arithmetic> Kernel for Reference<A> {
-    fn eval(&self, io: &mut KernelIo<'_>) -> Result<(), EvalError> {
-        let Views {
-            inputs: [input, filter, bias],
-            outputs: [output],
-            ..
-        } = io.views([INPUT, FILTER, BIAS], [OUTPUT], [])?;
-        let bias = bias.map(|bias| bias.as_slice::<A::Bias>()).transpose()?;
-        conv_2d(
-            &self.problem,
-            &self.arithmetic,
-            required(input, INPUT)?.as_slice()?,
-            required(filter, FILTER)?.as_slice()?,
-            bias,
-            output.into_slice()?,
-        );
-        Ok(())
-    }
-
-    fn name(&self) -> &'static str {
-        "conv_2d.reference"
+    fn run<A: Arithmetic>(
+        &self,
+        arithmetic: &A,
+        input: &[A::Input],
+        filter: &[A::Filter],
+        bias: Option<&[A::Bias]>,
+        output: &mut [A::Output],
+    ) {
+        conv_2d(self, arithmetic, input, filter, bias, output);
     }
 }
 
@@ -250,6 +222,7 @@ fn window_row<A: Arithmetic>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ops::shared::{IntegerSums, OutputStage};
 
     /// Convolves int8 with multiplier 1: results are the sums themselves.
     fn sums(problem: &Conv2d, input: &[i8], filter: &[i8], bias: &[i32]) -> Vec<i8> {

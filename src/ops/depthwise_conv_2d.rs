@@ -1,13 +1,10 @@
 //! DEPTHWISE_CONV_2D: every channel of the picture has windows of its own.
 
 use super::shared::{
-    Arithmetic, Axis, IntegerSums, OutputStage, Padding, ScaleProduct, Scaled, check,
-    check_bias_length, filter_zero_point, fused_activation, narrow, padding,
+    Arithmetic, Axis, Padding, Problem, Scaled, check, check_bias_length, convolution_kernel,
+    fused_activation, padding,
 };
-use super::{
-    EvalError, Kernel, KernelIo, Node, OpDef, PrepareError, Prepared, Settings, TypeRow, Views,
-    required,
-};
+use super::{Node, OpDef, PrepareError, Prepared, Settings, TypeRow};
 use crate::fixedpoint::FusedActivation;
 use crate::model::{BuiltinOperator, Report};
 use crate::tensor::{Shape, TensorType};
@@ -20,6 +17,9 @@ const OUTPUT: usize = 0;
 
 const INT8: &[TensorType] = &[TensorType::Int8, TensorType::Int8, TensorType::Int32];
 const UINT8: &[TensorType] = &[TensorType::UInt8, TensorType::UInt8, TensorType::Int32];
+const INT4: &[TensorType] = &[TensorType::Int8, TensorType::Int4, TensorType::Int32];
+const INT16: &[TensorType] = &[TensorType::Int16, TensorType::Int8, TensorType::Int64];
+const FLOAT32: &[TensorType] = &[TensorType::Float32];
 
 pub(super) const DEF: OpDef = OpDef {
     code: BuiltinOperator::DEPTHWISE_CONV_2D,
@@ -28,6 +28,9 @@ pub(super) const DEF: OpDef = OpDef {
     types: &[
         TypeRow::new(INT8, &[TensorType::Int8]),
         TypeRow::new(UINT8, &[TensorType::UInt8]),
+        TypeRow::new(INT4, &[TensorType::Int8]),
+        TypeRow::new(INT16, &[TensorType::Int16]),
+        TypeRow::new(FLOAT32, &[TensorType::Float32]),
     ],
     check,
     prepare,
@@ -84,7 +87,8 @@ fn prepare(node: &Node<'_>, settings: &Settings) -> Result<Prepared, PrepareErro
             "a multiple of the picture's {input_channels} channels"
         )));
     }
-    check_bias_length(node.optional_input(BIAS, "bias").as_ref(), output_channels)?;
+    let bias = node.optional_input(BIAS, "bias");
+    check_bias_length(bias.as_ref(), output_channels)?;
     let axis = |positions, taps, i: usize| {
         let (stride, dilation) = (options.stride[i], options.dilation[i]);
         Axis::new(positions, taps, stride, dilation, options.padding)
@@ -105,61 +109,25 @@ fn prepare(node: &Node<'_>, settings: &Settings) -> Result<Prepared, PrepareErro
         channels: output_channels,
         activation: options.activation,
     };
-    let stage = OutputStage::new(&scaled, ScaleProduct::of_convolution(input.ty), settings)?;
-    let input_zero = narrow(input.per_tensor()?.1);
-    let filter_zero = filter_zero_point(&filter);
-    let prepared = match input.ty {
-        TensorType::UInt8 => {
-            let arithmetic = IntegerSums::<u8, u8, _>::new(input_zero, filter_zero, stage);
-            Prepared::new(
-                Reference {
-                    problem,
-                    arithmetic,
-                },
-                [shape],
-            )
-        }
-        _ => {
-            let arithmetic = IntegerSums::<i8, i8, _>::new(input_zero, filter_zero, stage);
-            Prepared::new(
-                Reference {
-                    problem,
-                    arithmetic,
-                },
-                [shape],
-            )
-        }
-    };
     let macs = (shape.count() as u64).saturating_mul((taps_y * taps_x) as u64);
-    Ok(prepared.macs(macs))
+    let wide = bias.is_none_or(|bias| bias.ty == TensorType::Int64);
+    let kernel = convolution_kernel(problem, &scaled, wide, settings)?;
+    Ok(Prepared::boxed(kernel, [shape]).macs(macs))
 }
 
-struct Reference<A> {
-    problem: DepthwiseConv2d,
-    arithmetic: A,
-}
+impl Problem for DepthwiseConv2d {
+    const NAME: &'static str = "depthwise_conv_2d.reference";
+    const SLOTS: [usize; 3] = [INPUT, FILTER, BIAS];
 
-impl<A: Arithmetic> Kernel for Reference<A> {
-    fn eval(&self, io: &mut KernelIo<'_>) -> Result<(), EvalError> {
-        let Views {
-            inputs: [input, filter, bias],
-            outputs: [output],
-            ..
-        } = io.views([INPUT, FILTER, BIAS], [OUTPUT], [])?;
-        let bias = bias.map(|bias| bias.as_slice::<A::Bias>()).transpose()?;
-        depthwise_conv_2d(
-            &self.problem,
-            &self.arithmetic,
-            required(input, INPUT)?.as_slice()?,
-            required(filter, FILTER)?.as_slice()?,
-            bias,
-            output.into_slice()?,
-        );
-        Ok(())
-    }
-
-    fn name(&self) -> &'static str {
-        "depthwise_conv_2d.reference"
+    fn run<A: Arithmetic>(
+        &self,
+        arithmetic: &A,
+        input: &[A::Input],
+        filter: &[A::Filter],
+        bias: Option<&[A::Bias]>,
+        output: &mut [A::Output],
+    ) {
+        depthwise_conv_2d(self, arithmetic, input, filter, bias, output);
     }
 }
 
@@ -283,6 +251,7 @@ impl<A: Arithmetic> Position<'_, A> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ops::shared::{IntegerSums, OutputStage};
 
     #[test]
     fn depthwise_blocks_and_single_channels_agree() {

@@ -1,16 +1,13 @@
 //! FULLY_CONNECTED: every unit is a weighted sum of a whole row of the input.
 
 use super::shared::{
-    Arithmetic, DoubleStage, IntegerSums, OutputStage, Quantized, ScaleProduct, Scaled, Stage,
-    check, check_bias_length, filter_zero_point, fused_activation, narrow,
+    Arithmetic, DoubleStage, OutputStage, Problem, ScaleProduct, Scaled, check, check_bias_length,
+    float_kernel, fused_activation, integer_kernel, wide_accumulator,
 };
-use super::{
-    EvalError, Kernel, KernelIo, Node, NodeTensor, OpDef, PrepareError, Prepared, Settings,
-    TypeRow, Views, required,
-};
+use super::{Kernel, Node, NodeTensor, OpDef, PrepareError, Prepared, Settings, TypeRow};
 use crate::fixedpoint::FusedActivation;
 use crate::model::{BuiltinOperator, Report};
-use crate::schema::tflite::FullyConnectedOptionsWeightsFormat as WeightsFormat;
+use crate::schema::tflite::{self as schema, FullyConnectedOptionsWeightsFormat as WeightsFormat};
 use crate::tensor::{Shape, TensorType};
 
 const INPUT: usize = 0;
@@ -20,6 +17,12 @@ const OUTPUT: usize = 0;
 
 const INT8: &[TensorType] = &[TensorType::Int8, TensorType::Int8, TensorType::Int32];
 const UINT8: &[TensorType] = &[TensorType::UInt8, TensorType::UInt8, TensorType::Int32];
+const INT4: &[TensorType] = &[TensorType::Int8, TensorType::Int4, TensorType::Int32];
+const INT16: &[TensorType] = &[TensorType::Int16, TensorType::Int8, TensorType::Int64];
+const FLOAT32: &[TensorType] = &[TensorType::Float32];
+/// int16 with a 32-bit accumulator, declared as such or not: a converter that means int64 writes int64.
+const INT16_BIAS32: &[TensorType] = &[TensorType::Int16, TensorType::Int8, TensorType::Int32];
+const INT16_FILTER16: &[TensorType] = &[TensorType::Int16, TensorType::Int16, TensorType::Int64];
 
 pub(super) const DEF: OpDef = OpDef {
     code: BuiltinOperator::FULLY_CONNECTED,
@@ -28,6 +31,11 @@ pub(super) const DEF: OpDef = OpDef {
     types: &[
         TypeRow::new(INT8, &[TensorType::Int8]),
         TypeRow::new(UINT8, &[TensorType::UInt8]),
+        TypeRow::new(INT4, &[TensorType::Int8]),
+        TypeRow::new(INT16, &[TensorType::Int16]),
+        TypeRow::new(FLOAT32, &[TensorType::Float32]),
+        TypeRow::new(INT16_BIAS32, &[TensorType::Int16]),
+        TypeRow::new(INT16_FILTER16, &[TensorType::Int16]),
     ],
     check,
     prepare,
@@ -36,6 +44,7 @@ pub(super) const DEF: OpDef = OpDef {
 struct Options {
     activation: FusedActivation,
     keep_num_dims: bool,
+    bias_type: schema::TensorType,
 }
 
 fn parse(node: &Node<'_>) -> Result<Options, PrepareError> {
@@ -57,6 +66,7 @@ fn parse(node: &Node<'_>) -> Result<Options, PrepareError> {
     Ok(Options {
         activation: fused_activation(options.fused_activation_function())?,
         keep_num_dims: options.keep_num_dims(),
+        bias_type: options.quantized_bias_type(),
     })
 }
 
@@ -83,7 +93,9 @@ fn prepare(node: &Node<'_>, settings: &Settings) -> Result<Prepared, PrepareErro
     if depth == 0 || input.shape.count() % depth != 0 {
         return Err(input.shape_error(format!("rows of the weights' {depth} values")));
     }
-    check_bias_length(node.optional_input(BIAS, "bias").as_ref(), units)?;
+    let bias = node.optional_input(BIAS, "bias");
+    check_bias_length(bias.as_ref(), units)?;
+    let wide = wide_accumulator(bias.as_ref(), options.bias_type, settings);
     let shape = match (options.keep_num_dims, input.shape.dims().split_last()) {
         (true, Some((&last, rows))) if last == depth => Shape::new(&[rows, &[units]].concat())?,
         (true, _) => return Err(input.shape_error(format!("a last axis of {depth} values"))),
@@ -97,71 +109,48 @@ fn prepare(node: &Node<'_>, settings: &Settings) -> Result<Prepared, PrepareErro
         channels: units,
         activation: options.activation,
     };
-    let zero_points = [narrow(input.per_tensor()?.1), filter_zero_point(&filter)];
-    let kernel = if settings.profile.fully_connected_in_double() {
-        integer(problem, input.ty, zero_points, DoubleStage::new(&scaled)?)
-    } else {
-        let product = match filter.scales()?.len() {
-            1 => ScaleProduct::Float32,
-            _ => ScaleProduct::Double,
-        };
-        let stage = OutputStage::new(&scaled, product, settings)?;
-        integer(problem, input.ty, zero_points, stage)
-    };
+    let kernel = kernel(problem, &scaled, wide, settings)?;
     let macs = (shape.count() as u64).saturating_mul(depth as u64);
     Ok(Prepared::boxed(kernel, [shape]).macs(macs))
 }
 
-/// The kernel for 8-bit inputs of type `ty`.
-fn integer<S: Stage>(
+/// The kernel for the operands' types. `wide`: whether int16 activations have a 64-bit accumulator.
+///
+/// Per-tensor weights have a multiplier from a float32 product, whatever their type: TFLite `kernels/fully_connected.cc`.
+fn kernel(
     problem: FullyConnected,
-    ty: TensorType,
-    zero_points: [i16; 2],
-    stage: S,
-) -> Box<dyn Kernel> {
-    fn kernel<T: Quantized, S: Stage>(
-        problem: FullyConnected,
-        [input, filter]: [i16; 2],
-        stage: S,
-    ) -> Box<dyn Kernel> {
-        let arithmetic = IntegerSums::<T, T, S>::new(input, filter, stage);
-        Box::new(Reference {
-            problem,
-            arithmetic,
-        })
+    scaled: &Scaled<'_>,
+    wide: bool,
+    settings: &Settings,
+) -> Result<Box<dyn Kernel>, PrepareError> {
+    if scaled.input.ty == TensorType::Float32 {
+        return Ok(float_kernel(problem, scaled));
     }
-    match ty {
-        TensorType::UInt8 => kernel::<u8, S>(problem, zero_points, stage),
-        _ => kernel::<i8, S>(problem, zero_points, stage),
+    let fixed_in_litert = scaled.filter.ty == TensorType::Int16;
+    if settings.profile.fully_connected_in_double() && !fixed_in_litert {
+        return integer_kernel(problem, scaled, wide, DoubleStage::new(scaled)?);
     }
+    let product = match scaled.filter.scales()?.len() {
+        1 => ScaleProduct::Float32,
+        _ => ScaleProduct::Double,
+    };
+    let stage = OutputStage::new(scaled, product, settings)?;
+    integer_kernel(problem, scaled, wide, stage)
 }
 
-struct Reference<A> {
-    problem: FullyConnected,
-    arithmetic: A,
-}
+impl Problem for FullyConnected {
+    const NAME: &'static str = "fully_connected.reference";
+    const SLOTS: [usize; 3] = [INPUT, FILTER, BIAS];
 
-impl<A: Arithmetic> Kernel for Reference<A> {
-    fn eval(&self, io: &mut KernelIo<'_>) -> Result<(), EvalError> {
-        let Views {
-            inputs: [input, filter, bias],
-            outputs: [output],
-            ..
-        } = io.views([INPUT, FILTER, BIAS], [OUTPUT], [])?;
-        let bias = bias.map(|bias| bias.as_slice::<A::Bias>()).transpose()?;
-        fully_connected(
-            &self.problem,
-            &self.arithmetic,
-            required(input, INPUT)?.as_slice()?,
-            required(filter, FILTER)?.as_slice()?,
-            bias,
-            output.into_slice()?,
-        );
-        Ok(())
-    }
-
-    fn name(&self) -> &'static str {
-        "fully_connected.reference"
+    fn run<A: Arithmetic>(
+        &self,
+        arithmetic: &A,
+        input: &[A::Input],
+        filter: &[A::Filter],
+        bias: Option<&[A::Bias]>,
+        output: &mut [A::Output],
+    ) {
+        fully_connected(self, arithmetic, input, filter, bias, output);
     }
 }
 
@@ -193,6 +182,7 @@ pub(crate) fn fully_connected<A: Arithmetic>(
 mod tests {
     use super::*;
     use crate::fixedpoint::QuantizedMultiplier;
+    use crate::ops::shared::{IntegerSums, Stage};
 
     #[test]
     fn units_weigh_rows() {

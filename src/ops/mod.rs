@@ -40,6 +40,7 @@ mod shape;
 mod softmax;
 mod squared_difference;
 mod strided_slice;
+mod transpose_conv;
 
 pub use coverage::{MissingOperator, check_graph, count_missing};
 pub use error::{DeviceFault, EvalError, PrepareError};

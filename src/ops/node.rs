@@ -210,6 +210,15 @@ impl<'a> NodeTensor<'a> {
             .map_err(|source| PrepareError::Tensor { operand, source })
     }
 
+    /// The bytes of the value, where it is known before inference.
+    ///
+    /// # Errors
+    /// The model computes it.
+    pub fn constant_bytes(&self) -> Result<&'a [u8], PrepareError> {
+        let operand = self.operand;
+        self.constant.ok_or(PrepareError::NotConstant { operand })
+    }
+
     /// The one scale and zero point of the tensor.
     ///
     /// # Errors

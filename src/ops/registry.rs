@@ -60,6 +60,7 @@ pub const OPERATORS: &[&OpDef] = &[
     &super::strided_slice::DEF,
     &super::add_sub::DEF_SUB,
     &super::logistic::DEF_TANH,
+    &super::transpose_conv::DEF,
 ];
 
 /// The definition that runs an operator: its code, its version and its types match.

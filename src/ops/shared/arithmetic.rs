@@ -1,6 +1,6 @@
 //! The numbers that weighted operators compute in: how products are summed and how a sum becomes a stored result.
 
-use super::Quantized;
+use super::{FloatRange, Integer, Quantized};
 use crate::tensor::Element;
 use std::marker::PhantomData;
 
@@ -9,7 +9,7 @@ pub trait Arithmetic: Send + 'static {
     /// Activations.
     type Input: Element;
     /// Weights.
-    type Filter: Element;
+    type Filter: Element + Send + Sync;
     /// Added to the sum.
     type Bias: Element;
     /// Results.
@@ -39,6 +39,9 @@ pub trait Arithmetic: Send + 'static {
 pub trait Stage: Send + 'static {
     /// The code for a 32-bit accumulator of output channel `channel`.
     fn code(&self, sum: i32, channel: usize) -> i32;
+
+    /// The code for a 64-bit accumulator, which int16 activations have.
+    fn wide_code(&self, sum: i64, channel: usize) -> i32;
 }
 
 /// Integers with a 32-bit accumulator, which wraps as the hardware does.
@@ -137,5 +140,65 @@ impl<T: Quantized, W: Quantized, S: Stage> Arithmetic for IntegerSums<T, W, S> {
     fn finish(&self, sum: i32, bias: Option<i32>, channel: usize) -> T {
         let sum = sum.wrapping_add(bias.unwrap_or(0));
         T::saturate(self.stage.code(sum, channel))
+    }
+}
+
+/// int16 activations with a 64-bit accumulator; every zero point is 0.
+#[derive(Debug, Clone)]
+pub struct Wide<W, S> {
+    stage: S,
+    filter: PhantomData<fn(W)>,
+}
+
+impl<W, S> Wide<W, S> {
+    /// Arithmetic on weights `W`.
+    pub fn new(stage: S) -> Self {
+        Self {
+            stage,
+            filter: PhantomData,
+        }
+    }
+}
+
+impl<W: Quantized, S: Stage> Arithmetic for Wide<W, S> {
+    type Input = i16;
+    type Filter = W;
+    type Bias = i64;
+    type Output = i16;
+    type Sum = i64;
+    const ZERO: i64 = 0;
+
+    #[inline(always)]
+    fn accumulate(&self, sum: i64, input: i16, filter: W) -> i64 {
+        sum.wrapping_add(i64::from(i32::from(input).wrapping_mul(filter.widen())))
+    }
+
+    #[inline(always)]
+    fn finish(&self, sum: i64, bias: Option<i64>, channel: usize) -> i16 {
+        let sum = sum.wrapping_add(bias.unwrap_or(0));
+        i16::saturate(self.stage.wide_code(sum, channel))
+    }
+}
+
+/// float32, summed in the order of the operands.
+#[derive(Debug, Clone)]
+pub struct Float(pub FloatRange);
+
+impl Arithmetic for Float {
+    type Input = f32;
+    type Filter = f32;
+    type Bias = f32;
+    type Output = f32;
+    type Sum = f32;
+    const ZERO: f32 = 0.0;
+
+    #[inline(always)]
+    fn accumulate(&self, sum: f32, input: f32, filter: f32) -> f32 {
+        sum + input * filter
+    }
+
+    #[inline(always)]
+    fn finish(&self, sum: f32, bias: Option<f32>, _: usize) -> f32 {
+        self.0.clamp(sum + bias.unwrap_or(0.0))
     }
 }

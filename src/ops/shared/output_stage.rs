@@ -154,6 +154,14 @@ impl Stage for OutputStage {
         let code = scaled.wrapping_add(self.zero_point);
         code.clamp(self.clamp.0, self.clamp.1)
     }
+
+    /// One rounding of a multiplier reduced to 16 bits, in every profile.
+    #[inline(always)]
+    fn wide_code(&self, sum: i64, channel: usize) -> i32 {
+        let scaled = self.multipliers[channel].apply_i64(sum);
+        let code = scaled.wrapping_add(self.zero_point);
+        code.clamp(self.clamp.0, self.clamp.1)
+    }
 }
 
 /// The output stage of FULLY_CONNECTED in LiteRT 1.3 and later: one double per output channel.
@@ -184,6 +192,14 @@ impl Stage for DoubleStage {
     #[inline(always)]
     fn code(&self, sum: i32, channel: usize) -> i32 {
         let scaled = (f64::from(sum) * self.scales[channel]).round();
+        let code = (scaled as i32).wrapping_add(self.zero_point);
+        code.clamp(self.clamp.0, self.clamp.1)
+    }
+
+    #[inline(always)]
+    fn wide_code(&self, sum: i64, channel: usize) -> i32 {
+        // An accumulator of int16 products is far below 2^53: the conversion is exact.
+        let scaled = (sum as f64 * self.scales[channel]).round();
         let code = (scaled as i32).wrapping_add(self.zero_point);
         code.clamp(self.clamp.0, self.clamp.1)
     }
