@@ -29,7 +29,7 @@ tests_under() {
     has_test_data || skip "models of the corpus on $triple"
     env "CARGO_TARGET_${variable}_LINKER=$compiler" "CARGO_TARGET_${variable}_RUNNER=$emulator -L $libraries" \
         CORALLITE_TEST_MODELS="$small_models" \
-        cargo test --locked --target "$triple" --features vendored-libusb --lib "${cross_tests[@]/#/--test=}"
+        cargo test --locked --release --target "$triple" --features vendored-libusb --lib "${cross_tests[@]/#/--test=}"
 }
 
 aarch64() {
