@@ -329,9 +329,9 @@ mod tests {
                 labels: &[(0, Some("3 stripes")), (1, Some("plain"))],
             },
             Case {
-                text: "4294967295 last\n",
-                len: 1 << 32,
-                labels: &[(u32::MAX as usize, Some("last"))],
+                text: "2147483646 last\n",
+                len: i32::MAX as usize,
+                labels: &[(2_147_483_646, Some("last"))],
             },
             Case {
                 text: "größe\n日本\n",
