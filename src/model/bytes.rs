@@ -34,12 +34,17 @@ unsafe impl StableBytes for FileBytes {
     }
 }
 
+/// A copy of `bytes` that starts at a multiple of eight, filled up with zeros.
+pub(super) fn aligned_copy(bytes: &[u8]) -> Box<[u64]> {
+    let mut words = vec![0u64; bytes.len().div_ceil(8)].into_boxed_slice();
+    bytemuck::cast_slice_mut::<u64, u8>(&mut words)[..bytes.len()].copy_from_slice(bytes);
+    words
+}
+
 impl FileBytes {
     /// Copies `bytes` to aligned memory.
     pub(super) fn copy(bytes: &[u8]) -> Self {
-        let mut words = vec![0u64; bytes.len().div_ceil(8)];
-        bytemuck::cast_slice_mut::<u64, u8>(&mut words)[..bytes.len()].copy_from_slice(bytes);
-        Self::Owned(words.into_boxed_slice(), bytes.len())
+        Self::Owned(aligned_copy(bytes), bytes.len())
     }
 
     /// Maps a file, or reads it where it cannot be mapped (a pipe, an empty file).

@@ -1,6 +1,6 @@
 //! Reads the verified FlatBuffer into a [`Graph`] and checks everything that an index, a range or an edge can have wrong.
 
-use super::bytes::FileBytes;
+use super::bytes::{FileBytes, aligned_copy};
 use super::error::{LoadError, Place};
 use super::graph::{
     Data, Graph, Metadata, Operator, OperatorKind, Signature, SignatureTensor, Subgraph, Tensor,
@@ -391,9 +391,7 @@ impl<'a> Reader<'a> {
         if bytes.as_ptr().align_offset(ty.size().unwrap_or(1)) == 0 {
             return Ok(Data::File(range));
         }
-        let mut words = vec![0u64; bytes.len().div_ceil(8)];
-        bytemuck::cast_slice_mut::<u64, u8>(&mut words)[..bytes.len()].copy_from_slice(bytes);
-        Ok(Data::Aligned(words.into_boxed_slice(), bytes.len()))
+        Ok(Data::Aligned(aligned_copy(bytes), bytes.len()))
     }
 
     fn operator(
