@@ -1,0 +1,103 @@
+"""CONV_2D and DEPTHWISE_CONV_2D: geometry, types of activations and weights, per-tensor and per-channel scales."""
+
+from model import Quant
+from registry import generator
+
+VALID_OR_SAME = ("VALID", "SAME")
+
+
+def geometry(d):
+    """Input height and width, filter height and width, strides, dilations and a padding under which results exist."""
+    filter_h, filter_w = d.integer(1, 4), d.integer(1, 4)
+    dilation_h, dilation_w = (d.integer(1, 3), d.integer(1, 3)) if d.chance(0.3) else (1, 1)
+    padding = d.pick(*VALID_OR_SAME)
+    least_h, least_w = (filter_h - 1) * dilation_h + 1, (filter_w - 1) * dilation_w + 1
+    if padding == "SAME":
+        least_h = least_w = 1
+    options = {
+        "padding": padding, "stride_h": d.integer(1, 3), "stride_w": d.integer(1, 3),
+        "dilation_h_factor": dilation_h, "dilation_w_factor": dilation_w,
+    }
+    return d.integer(least_h, least_h + 6), d.integer(least_w, least_w + 6), filter_h, filter_w, options
+
+
+def weights_and_bias(d, m, activation, weights, shape, channels, axis, x_quant, terms):
+    """The filter, the bias or None, and the output's parameters; uint8 has one scale for all channels."""
+    per_channel = activation != "uint8" and d.chance(0.7)
+    w_quant = d.per_channel(channels, axis) if per_channel else d.quant(weights, d.scale(1e-3, 0.05), None if weights == "uint8" else 0)
+    w = m.constant(weights, d.values(weights, shape), w_quant)
+    bias = None
+    if d.chance(0.8):
+        bias_type = "int64" if activation == "int16" else "int32"
+        bias_quant = Quant(w_quant.scales * x_quant.scales[0], 0)
+        bias = m.constant(bias_type, d.values(bias_type, [channels], -20_000, 20_000), bias_quant)
+    accumulator = x_quant.scale * float(w_quant.scales.max()) * 40
+    return w, bias, d.quant(activation, d.output_scale(accumulator, terms, "int8" if activation != "int16" else "int16") / 64)
+
+
+TYPES = [("int8", "int8"), ("uint8", "uint8"), ("int16", "int8"), ("int8", "int4")]
+
+
+@generator("CONV_2D", types=TYPES, weight=2)
+def quantized(d, types):
+    activation, weights = types
+    m = d.model()
+    in_h, in_w, filter_h, filter_w, options = geometry(d)
+    groups = d.integer(1, 3) if weights != "int4" and d.chance(0.3) else 1
+    depth, channels = d.integer(1, 5), groups * d.integer(1, 5)
+    x_quant = d.quant(activation)
+    x = m.input(activation, d.values(activation, [d.integer(1, 2), in_h, in_w, depth * groups]), x_quant)
+    shape = [channels, filter_h, filter_w, depth]
+    w, bias, y_quant = weights_and_bias(d, m, activation, weights, shape, channels, 0, x_quant, filter_h * filter_w * depth)
+    y = m.output(activation, quant=y_quant)
+    inputs = [x, w] if bias is None else [x, w, bias]
+    m.operator("CONV_2D", inputs, [y], "Conv2DOptions", version=3, fused_activation_function=d.activation(), **options)
+    return m
+
+
+@generator("CONV_2D")
+def float32(d):
+    m = d.model()
+    in_h, in_w, filter_h, filter_w, options = geometry(d)
+    groups = d.integer(1, 3) if d.chance(0.3) else 1
+    depth, channels = d.integer(1, 5), groups * d.integer(1, 5)
+    x = m.input("float32", d.values("float32", [d.integer(1, 2), in_h, in_w, depth * groups]))
+    w = m.constant("float32", d.values("float32", [channels, filter_h, filter_w, depth]))
+    inputs = [x, w, m.constant("float32", d.values("float32", [channels]))][: d.integer(2, 3)]
+    m.operator("CONV_2D", inputs, [m.output("float32")], "Conv2DOptions", fused_activation_function=d.activation(), **options)
+    return m
+
+
+@generator("DEPTHWISE_CONV_2D", types=TYPES, weight=2)
+def depthwise(d, types):
+    activation, weights = types
+    m = d.model()
+    in_h, in_w, filter_h, filter_w, options = geometry(d)
+    depth, multiplier = d.integer(1, 6), d.pick(1, 1, 2, 3)
+    channels = depth * multiplier
+    x_quant = d.quant(activation)
+    x = m.input(activation, d.values(activation, [d.integer(1, 2), in_h, in_w, depth]), x_quant)
+    shape = [1, filter_h, filter_w, channels]
+    w, bias, y_quant = weights_and_bias(d, m, activation, weights, shape, channels, 3, x_quant, filter_h * filter_w)
+    y = m.output(activation, quant=y_quant)
+    inputs = [x, w] if bias is None else [x, w, bias]
+    m.operator(
+        "DEPTHWISE_CONV_2D", inputs, [y], "DepthwiseConv2DOptions", version=3, depth_multiplier=multiplier,
+        fused_activation_function=d.activation(), **options,
+    )
+    return m
+
+
+@generator("DEPTHWISE_CONV_2D")
+def depthwise_float32(d):
+    m = d.model()
+    in_h, in_w, filter_h, filter_w, options = geometry(d)
+    depth, multiplier = d.integer(1, 6), d.pick(1, 1, 2, 3)
+    x = m.input("float32", d.values("float32", [d.integer(1, 2), in_h, in_w, depth]))
+    w = m.constant("float32", d.values("float32", [1, filter_h, filter_w, depth * multiplier]))
+    inputs = [x, w, m.constant("float32", d.values("float32", [depth * multiplier]))][: d.integer(2, 3)]
+    m.operator(
+        "DEPTHWISE_CONV_2D", inputs, [m.output("float32")], "DepthwiseConv2DOptions", depth_multiplier=multiplier,
+        fused_activation_function=d.activation(), **options,
+    )
+    return m

@@ -1,0 +1,71 @@
+//! Which rows of the registry the vectors exercise.
+
+use super::archive::{Answer, Archive, Case};
+use corallite::model::{Candidate, Graph};
+use corallite::ops::registry::{self, OPERATORS};
+use corallite::ops::{FileTensors, Node, OpDef, TypeRow};
+use corallite::tensor::TensorType;
+use std::collections::HashSet;
+
+/// The rows that no case with expected outputs reaches, as `OPERATOR (operands) -> (results)`.
+pub fn rows_without_vectors(archives: &[Archive]) -> Vec<String> {
+    let mut covered = HashSet::new();
+    for case in archives.iter().flat_map(|archive| &archive.cases) {
+        let has_outputs = case.answers.iter().any(|a| matches!(a, Answer::Outputs(_)));
+        if let (true, Ok(candidate)) = (has_outputs, Candidate::from_bytes(&case.model)) {
+            enter_rows(candidate.graph(), &mut covered);
+        }
+    }
+    let rows = OPERATORS
+        .iter()
+        .flat_map(|def| def.types.iter().map(|row| row_text(def, row)));
+    rows.filter(|row| !covered.contains(row)).collect()
+}
+
+fn enter_rows(graph: &Graph, covered: &mut HashSet<String>) {
+    for (index, subgraph) in graph.subgraphs().iter().enumerate() {
+        let known = FileTensors(graph, subgraph);
+        let nodes = (0..subgraph.operators.len())
+            .filter_map(|number| Node::new(graph, index, number, &known));
+        for node in nodes {
+            if let Some(def) = registry::find(&node) {
+                let rows = def.types.iter().filter(|row| row.matches(&node));
+                covered.extend(rows.map(|row| row_text(def, row)));
+            }
+        }
+    }
+}
+
+fn row_text(def: &OpDef, row: &TypeRow) -> String {
+    format!(
+        "{} ({}) -> ({})",
+        def.name,
+        list(row.inputs),
+        list(row.outputs)
+    )
+}
+
+fn list(types: &[TensorType]) -> String {
+    let names: Vec<String> = types.iter().map(ToString::to_string).collect();
+    names.join(", ")
+}
+
+/// The operator a case is about, with the types of its operands and results.
+pub fn label(case: &Case) -> String {
+    let operator = case.name.split('/').next().unwrap_or_default();
+    let Ok(candidate) = Candidate::from_bytes(&case.model) else {
+        return operator.into();
+    };
+    let subgraph = &candidate.graph().subgraphs()[0];
+    let Some(node) = subgraph
+        .operators
+        .iter()
+        .find(|o| o.kind.to_string() == operator)
+    else {
+        return operator.into();
+    };
+    let ty = |&tensor: &usize| subgraph.tensors[tensor].ty;
+    let inputs: Vec<TensorType> = node.inputs.iter().flatten().map(ty).collect();
+    let outputs: Vec<TensorType> = node.outputs.iter().map(ty).collect();
+    format!("{operator} ({}) -> ({})", list(&inputs), list(&outputs))
+}

@@ -1,0 +1,94 @@
+//! Conformance: models of single operators, drawn at random, against the answers of TFLite's own reference kernels.
+//!
+//! Plain `cargo test` runs the committed subset, which has vectors of every operator and type. `CORALLITE_CONFORMANCE` names a
+//! folder of further archives as `generate.py` writes them; `CORALLITE_CONFORMANCE_ONLY` is a comma-separated list of operators.
+
+mod archive;
+mod coverage;
+mod exceptions;
+mod run;
+
+use archive::{Archive, PROFILES};
+use exceptions::{Exceptions, Rule};
+use run::{Outcome, Tally};
+use std::path::{Path, PathBuf};
+
+/// The archives that are part of the repository.
+fn committed() -> Vec<Archive> {
+    archive::read_folder(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance/vectors"))
+}
+
+/// Runs every case under every profile; fails with all differences and how to see each again.
+fn reproduce(archives: &[Archive]) -> Tally {
+    let exceptions = Exceptions::read();
+    let mut tally = Tally::default();
+    let mut failures = Vec::new();
+    for archive in archives.iter().filter(|archive| is_chosen(archive)) {
+        for case in &archive.cases {
+            for (profile, answer) in PROFILES.iter().zip(&case.answers) {
+                let outcome = run::run(case, *profile, answer, &exceptions);
+                if let Outcome::Failed(why) = &outcome {
+                    failures.push(format!(
+                        "{} under {profile}, seed {}: {why}",
+                        case.name, archive.seed
+                    ));
+                }
+                tally.enter(case, *profile, &outcome);
+            }
+        }
+    }
+    eprintln!("{tally}");
+    const SHOWN: usize = 40;
+    let shown = &failures[..failures.len().min(SHOWN)];
+    assert!(
+        failures.is_empty(),
+        "{} of the cases differ; python tests/conformance/generate.py --seed SEED --case NAME shows one:\n{}",
+        failures.len(),
+        shown.join("\n")
+    );
+    tally
+}
+
+/// Whether `CORALLITE_CONFORMANCE_ONLY` leaves an operator in.
+fn is_chosen(archive: &Archive) -> bool {
+    std::env::var("CORALLITE_CONFORMANCE_ONLY").map_or(true, |only| {
+        only.split(',').any(|name| name == archive.operator)
+    })
+}
+
+#[test]
+fn committed_vectors_are_reproduced() {
+    let tally = reproduce(&committed());
+    assert!(tally.compared() > 0, "no case ran");
+}
+
+#[test]
+fn generated_cases_are_reproduced() {
+    let Some(folder) = std::env::var_os("CORALLITE_CONFORMANCE").map(PathBuf::from) else {
+        eprintln!("SKIPPED: no generated cases; see tests/conformance/README.md");
+        return;
+    };
+    let tally = reproduce(&archive::read_folder(&folder));
+    assert!(tally.compared() > 0, "no case ran");
+}
+
+#[test]
+#[ignore = "until every operator has its cases"]
+fn every_registered_row_has_vectors() {
+    let exceptions = Exceptions::read();
+    let missing = coverage::rows_without_vectors(&committed());
+    let missing: Vec<String> = missing
+        .into_iter()
+        .filter(|row| !exceptions.has_no_peer(row))
+        .collect();
+    assert!(
+        missing.is_empty(),
+        "no committed vectors for\n{}",
+        missing.join("\n")
+    );
+    assert_eq!(
+        exceptions.unused(Rule::NoPeer),
+        [""; 0],
+        "rows that have vectors, or do not exist"
+    );
+}
