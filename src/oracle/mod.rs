@@ -1,13 +1,22 @@
 //! The numbers a quantized network really produces, side by side with other people's.
 //!
-//! Owns what quantization-aware training needs: reading and writing arrays as NumPy stores them, and the integer-only
-//! oracle built on the reference kernels. It may know the interpreter and everything below it, never `vision`.
+//! Owns what quantization-aware training needs: reading and writing arrays as NumPy stores them, the mathematics of
+//! simulated quantization exactly as TensorFlow computes it, and the way from trained floats to integer tensors. What the
+//! integers then do is the runtime's own kernels: there is no second implementation of any operator here. It may know the
+//! interpreter and everything below it, never `vision`.
 //!
 //! | module | what it holds |
 //! | --- | --- |
 //! | [`npy`] | one array in a `.npy` file |
 //! | `npz` | named arrays in a `.npz` file (feature `npz`) |
+//! | [`qparams`] | scales and zero points from ranges, as training and as converters choose them |
+//! | [`fake_quant`] | quantization simulated in float32, forward and backward |
 
+pub mod fake_quant;
 pub mod npy;
 #[cfg(feature = "npz")]
 pub mod npz;
+pub mod qparams;
+
+pub use fake_quant::{FakeQuant, FakeQuantProfile};
+pub use qparams::{Grid, Range};
