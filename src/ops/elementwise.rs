@@ -1,13 +1,10 @@
-//! ABS, NEG, FLOOR, CEIL, ROUND, SQUARE, SQRT, RSQRT, EXP, LOG, SIN and COS: functions of one element.
+//! ABS, NEG, SIGN, FLOOR, CEIL, ROUND, SQUARE, EXP, LOG, SIN and COS: functions of one element.
 //!
 //! The float functions are the C library's, as in TFLite: their last place may differ between platforms.
 
-use super::shared::{Integer, check, map, symmetric_i16, table};
+use super::shared::{Integer, check, function, map, symmetric_i16, table};
 use super::{Node, OpDef, PrepareError, Prepared, Settings, TypeRow};
-use crate::fixedpoint::{
-    QuantizedMultiplier, TableSide, lut_lookup_i8, lut_lookup_i16, lut_populate_i8,
-    lut_populate_i16,
-};
+use crate::fixedpoint::QuantizedMultiplier;
 use crate::model::BuiltinOperator;
 use crate::tensor::TensorType as T;
 
@@ -19,6 +16,10 @@ const NEGATED: &[TypeRow] = &[
     TypeRow::new(&[T::Float32], &[T::Float32]),
     TypeRow::new(&[T::Int32], &[T::Int32]),
     TypeRow::new(&[T::Int64], &[T::Int64]),
+];
+const SIGNED: &[TypeRow] = &[
+    TypeRow::new(&[T::Float32], &[T::Float32]),
+    TypeRow::new(&[T::Int32], &[T::Int32]),
 ];
 const TABLE: &[TypeRow] = &[
     TypeRow::new(&[T::Float32], &[T::Float32]),
@@ -48,6 +49,7 @@ macro_rules! function {
 
 function!(DEF_ABS, ABS, 1..=3, MAGNITUDE, prepare_abs);
 function!(DEF_NEG, NEG, 1..=1, NEGATED, prepare_neg);
+function!(DEF_SIGN, SIGN, 1..=2, SIGNED, prepare_sign);
 function!(DEF_EXP, EXP, 1..=2, TABLE, prepare_exp);
 function!(DEF_LOG, LOG, 1..=2, TABLE, prepare_log);
 function!(DEF_FLOOR, FLOOR, 1..=1, FLOAT, |node, _| float(
@@ -68,14 +70,6 @@ function!(DEF_SQUARE, SQUARE, 1..=1, FLOAT, |node, _| float(
     "square.reference",
     |x| x * x
 ));
-function!(DEF_SQRT, SQRT, 1..=1, FLOAT, |node, _| float(
-    node,
-    "sqrt.reference",
-    f32::sqrt
-));
-function!(DEF_RSQRT, RSQRT, 1..=1, FLOAT, |node, _| {
-    float(node, "rsqrt.reference", |x| 1.0 / x.sqrt())
-});
 function!(DEF_SIN, SIN, 1..=1, FLOAT, |node, _| float(
     node,
     "sin.reference",
@@ -102,6 +96,21 @@ fn prepare_neg(node: &Node<'_>, _: &Settings) -> Result<Prepared, PrepareError> 
         T::Float32 => map(name, shape, |x: f32| -x),
         T::Int32 => map(name, shape, i32::wrapping_neg),
         _ => map(name, shape, i64::wrapping_neg),
+    })
+}
+
+/// -1, 0 or 1; not-a-number stays what it is. Source: TFLite `kernels/sign.cc`.
+fn prepare_sign(node: &Node<'_>, _: &Settings) -> Result<Prepared, PrepareError> {
+    let input = node.input(INPUT, "input")?;
+    let (name, shape) = ("sign.reference", input.shape);
+    Ok(match input.ty {
+        T::Float32 => map(name, shape, |x: f32| match x {
+            x if x > 0.0 => 1.0,
+            x if x < 0.0 => -1.0,
+            x if x.is_nan() => x,
+            _ => 0.0,
+        }),
+        _ => map(name, shape, i32::signum),
     })
 }
 
@@ -138,42 +147,17 @@ fn prepare_abs(node: &Node<'_>, settings: &Settings) -> Result<Prepared, Prepare
 }
 
 fn prepare_exp(node: &Node<'_>, _: &Settings) -> Result<Prepared, PrepareError> {
-    by_table(node, "exp.reference", |_| f32::exp)
+    function("exp.reference", node, f32::exp)
 }
 
-/// The logarithm of what is not above zero is the lowest result.
+/// The logarithm of what is not above zero is the lowest code. Source: TFLite `kernels/elementwise.cc`, `LogLUTPrepare`.
 fn prepare_log(node: &Node<'_>, _: &Settings) -> Result<Prepared, PrepareError> {
-    if node.input(INPUT, "input")?.ty == T::Float32 {
-        return float(node, "log.reference", f32::ln);
-    }
-    by_table(node, "log.reference", |lowest| {
-        move |x: f32| if x <= 0.0 { lowest } else { x.ln() }
-    })
-}
-
-/// `f(lowest)`, `lowest` being the lowest real result: floats directly, stored integers by a table.
-fn by_table<F: Fn(f32) -> f32 + Send + 'static>(
-    node: &Node<'_>,
-    name: &'static str,
-    f: impl Fn(f32) -> F,
-) -> Result<Prepared, PrepareError> {
-    let input = node.input(INPUT, "input")?;
+    let name = "log.reference";
     let output = node.output(OUTPUT, "output")?;
-    let shape = input.shape;
-    if input.ty == T::Float32 {
-        return float(node, name, f(f32::MIN));
-    }
-    symmetric_i16(&[&input, &output])?;
-    let (scale, zero_point) = input.per_tensor()?;
-    let from = TableSide { scale, zero_point };
+    let Some((lowest, _)) = output.ty.integer_range() else {
+        return float(node, name, f32::ln);
+    };
     let (scale, zero_point) = output.per_tensor()?;
-    let to = TableSide { scale, zero_point };
-    let lowest = output.ty.integer_range().map_or(0, |(low, _)| low);
-    let f = f(lowest.wrapping_sub(zero_point) as f32 * scale);
-    if input.ty == T::Int8 {
-        let codes = lut_populate_i8(from, to, f);
-        return Ok(table(name, shape, |q: i8| lut_lookup_i8(q, &codes)));
-    }
-    let samples = Box::new(lut_populate_i16(from, to, f));
-    Ok(map(name, shape, move |q: i16| lut_lookup_i16(q, &samples)))
+    let lowest = lowest.wrapping_sub(zero_point) as f32 * scale;
+    function(name, node, move |x| if x <= 0.0 { lowest } else { x.ln() })
 }

@@ -1,6 +1,6 @@
 //! LEAKY_RELU and PRELU: numbers below zero are multiplied by a factor, one for all or one per channel.
 
-use super::shared::{Broadcast, Integer, binary, check, map, table};
+use super::shared::{Broadcast, Integer, binary, check, map, symmetric_i16, table};
 use super::{Node, OpDef, PrepareError, Prepared, Settings, TypeRow};
 use crate::fixedpoint::{QuantizedMultiplier, Rounding};
 use crate::model::BuiltinOperator;
@@ -56,6 +56,7 @@ fn prepare(node: &Node<'_>, settings: &Settings) -> Result<Prepared, PrepareErro
             },
         ));
     }
+    symmetric_i16(&[&input, &output])?;
     let (input_scale, input_zero_point) = input.per_tensor()?;
     let (output_scale, output_zero_point) = output.per_tensor()?;
     // Float32 all along; a negative factor's sign is applied after its magnitude.

@@ -1,8 +1,8 @@
 //! LOGISTIC and TANH: 8-bit tensors by a table, int16 ones by interpolation, floats by the C library.
 
-use super::shared::{check, map, symmetric_i16, table};
+use super::shared::{check, function, map, symmetric_i16};
 use super::{Node, OpDef, PrepareError, Prepared, Settings, TypeRow};
-use crate::fixedpoint::{SigmoidInput, TableSide, lut_lookup_i8, lut_populate_i8, lut_populate_u8};
+use crate::fixedpoint::SigmoidInput;
 use crate::model::{BuiltinOperator, Report};
 use crate::tensor::TensorType as T;
 
@@ -81,26 +81,16 @@ fn prepare<F16: Fn(i16) -> i16 + Send + 'static>(
 ) -> Result<Prepared, PrepareError> {
     let input = node.input(INPUT, "input")?;
     let output = node.output(OUTPUT, "output")?;
-    let shape = input.shape;
-    if input.ty == T::Float32 {
-        return Ok(map(name, shape, of_f32));
+    match input.ty {
+        T::Float32 => Ok(map(name, input.shape, of_f32)),
+        T::Int16 => {
+            symmetric_i16(&[&input, &output])?;
+            output.per_tensor()?;
+            let (scale, _) = input.per_tensor()?;
+            Ok(map(name, input.shape, of_i16(scale)))
+        }
+        _ => function(name, node, of_code),
     }
-    symmetric_i16(&[&input, &output])?;
-    let (scale, zero_point) = input.per_tensor()?;
-    let from = TableSide { scale, zero_point };
-    let (scale, zero_point) = output.per_tensor()?;
-    let to = TableSide { scale, zero_point };
-    Ok(match input.ty {
-        T::UInt8 => {
-            let codes = lut_populate_u8(from, to, of_code);
-            table(name, shape, |q: u8| codes[usize::from(q)])
-        }
-        T::Int8 => {
-            let codes = lut_populate_i8(from, to, of_code);
-            table(name, shape, |q: i8| lut_lookup_i8(q, &codes))
-        }
-        _ => map(name, shape, of_i16(from.scale)),
-    })
 }
 
 /// The logistic function of a float tensor, which changes formula where the general one loses its digits.

@@ -4,8 +4,11 @@ use super::shared::{
     Broadcast, Integer, binary, check, float_range, fused_activation, integer_range, limit,
     quantized_clamp, symmetric_i16,
 };
-use super::{Node, OpDef, PrepareError, Prepared, Settings, TypeRow};
-use crate::fixedpoint::{QuantizedMultiplier, Rounding};
+use super::{Node, NodeTensor, OpDef, PrepareError, Prepared, Settings, TypeRow};
+use crate::fixedpoint::{
+    FusedActivation, QuantizedMultiplier, Rounding, rounding_divide_by_pot,
+    saturating_rounding_doubling_high_mul,
+};
 use crate::model::BuiltinOperator;
 use crate::tensor::TensorType as T;
 
@@ -16,7 +19,7 @@ const OUTPUT: usize = 0;
 pub(super) const DEF: OpDef = OpDef {
     code: BuiltinOperator::MUL,
     name: "MUL",
-    versions: 1..=5,
+    versions: 1..=7,
     types: &[
         TypeRow::new(&[T::Float32], &[T::Float32]),
         TypeRow::new(&[T::Int32], &[T::Int32]),
@@ -24,6 +27,8 @@ pub(super) const DEF: OpDef = OpDef {
         TypeRow::new(&[T::UInt8], &[T::UInt8]),
         TypeRow::new(&[T::Int8], &[T::Int8]),
         TypeRow::new(&[T::Int16], &[T::Int16]),
+        TypeRow::new(&[T::Int16], &[T::Int8]),
+        TypeRow::new(&[T::Int16], &[T::UInt8]),
     ],
     check: check::none,
     prepare,
@@ -61,6 +66,14 @@ fn prepare(node: &Node<'_>, settings: &Settings) -> Result<Prepared, PrepareErro
                 limit(a.wrapping_mul(b), range)
             }));
         }
+        T::Int16 if output.ty == T::Int16 && output.quantization.is_none() => {
+            let (low, high) = integer_range(activation, (i16::MIN.into(), i16::MAX.into()));
+            let range = (low as i16, high as i16);
+            return Ok(binary(NAME, broadcast, move |a: i16, b: i16| {
+                limit(a.wrapping_mul(b), range)
+            }));
+        }
+        T::Int16 if output.ty != T::Int16 => return fractions(broadcast, &output, activation),
         _ => symmetric_i16(&[&left, &right, &output])?,
     }
     let (left_scale, left_zero_point) = left.per_tensor()?;
@@ -81,6 +94,28 @@ fn prepare(node: &Node<'_>, settings: &Settings) -> Result<Prepared, PrepareErro
         T::UInt8 => binary(NAME, broadcast, move |a: u8, b: u8| step.apply(a, b)),
         T::Int8 => binary(NAME, broadcast, move |a: i8, b: i8| step.apply(a, b)),
         _ => binary(NAME, broadcast, move |a: i16, b: i16| step.apply(a, b)),
+    })
+}
+
+/// Products of int16 numbers of Q0.15 as 8-bit ones, whatever scales are declared.
+///
+/// Source: TFLite `kernels/internal/reference/integer_ops/mul.h` and `reference/mul.h`, the overloads with int16 operands
+/// and 8-bit results.
+fn fractions(
+    broadcast: Broadcast<2>,
+    output: &NodeTensor<'_>,
+    activation: FusedActivation,
+) -> Result<Prepared, PrepareError> {
+    let (_, zero_point) = output.per_tensor()?;
+    let clamp = quantized_clamp(output, activation)?;
+    let step = move |left: i16, right: i16| {
+        let product = saturating_rounding_doubling_high_mul(left, right);
+        let output = i32::from(rounding_divide_by_pot(product, 8)) + zero_point;
+        output.max(clamp.0).min(clamp.1)
+    };
+    Ok(match output.ty {
+        T::UInt8 => binary(NAME, broadcast, move |a, b| u8::saturate(step(a, b))),
+        _ => binary(NAME, broadcast, move |a, b| i8::saturate(step(a, b))),
     })
 }
 

@@ -11,31 +11,53 @@ const OUTPUT: usize = 0;
 
 /// A definition for the function that limits to this range.
 macro_rules! relu {
-    ($def:ident, $name:ident, $versions:expr, $kernel:literal, $low:literal, $high:expr) => {
+    ($def:ident, $name:ident, $versions:expr, $types:expr, $kernel:literal, $low:literal, $high:expr) => {
         pub(super) const $def: OpDef = OpDef {
             code: BuiltinOperator::$name,
             name: stringify!($name),
             versions: $versions,
-            types: TYPES,
+            types: $types,
             check: check::none,
             prepare: |node, settings| prepare($kernel, node, settings, ($low, $high)),
         };
     };
 }
 
-const TYPES: &[TypeRow] = &[
+const UP_TO_16_BITS: &[TypeRow] = &[
     TypeRow::new(&[T::Float32], &[T::Float32]),
     TypeRow::new(&[T::UInt8], &[T::UInt8]),
     TypeRow::new(&[T::Int8], &[T::Int8]),
     TypeRow::new(&[T::Int16], &[T::Int16]),
 ];
+const UP_TO_8_BITS: &[TypeRow] = &[
+    TypeRow::new(&[T::Float32], &[T::Float32]),
+    TypeRow::new(&[T::UInt8], &[T::UInt8]),
+    TypeRow::new(&[T::Int8], &[T::Int8]),
+];
 
-relu!(DEF_RELU, RELU, 1..=3, "relu.reference", 0.0, f32::INFINITY);
-relu!(DEF_RELU6, RELU6, 1..=3, "relu6.reference", 0.0, 6.0);
+relu!(
+    DEF_RELU,
+    RELU,
+    1..=3,
+    UP_TO_16_BITS,
+    "relu.reference",
+    0.0,
+    f32::INFINITY
+);
+relu!(
+    DEF_RELU6,
+    RELU6,
+    1..=3,
+    UP_TO_16_BITS,
+    "relu6.reference",
+    0.0,
+    6.0
+);
 relu!(
     DEF_N1_TO_1,
     RELU_N1_TO_1,
     1..=1,
+    UP_TO_8_BITS,
     "relu_n1_to_1.reference",
     -1.0,
     1.0
@@ -44,6 +66,7 @@ relu!(
     DEF_0_TO_1,
     RELU_0_TO_1,
     1..=1,
+    UP_TO_8_BITS,
     "relu_0_to_1.reference",
     0.0,
     1.0

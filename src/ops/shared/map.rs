@@ -22,17 +22,32 @@ where
     I: Integer,
     O: Element + Send,
 {
-    // Indexed by the element's low 8 bits: 0 to 127 stand before -128 to -1.
-    let code = |index: usize| {
-        let index = i32::try_from(index).unwrap_or(0);
-        I::saturate(if index > I::RANGE.1 {
-            index - 256
-        } else {
-            index
-        })
-    };
-    let table: Box<[O; 256]> = Box::new(std::array::from_fn(|index| f(code(index))));
-    map(name, shape, move |q: I| table[usize::from(q.widen() as u8)])
+    let table = Table::new(f);
+    map(name, shape, move |q: I| table.value(q))
+}
+
+/// The 256 values of a function of int8 or uint8, indexed by the element's low 8 bits: 0 to 127 stand before -128 to -1.
+pub struct Table<O>(Box<[O; 256]>);
+
+impl<O: Element> Table<O> {
+    /// The values of `f`.
+    pub fn new<I: Integer>(f: impl Fn(I) -> O) -> Self {
+        let code = |index: usize| {
+            let index = i32::try_from(index).unwrap_or(0);
+            I::saturate(if index > I::RANGE.1 {
+                index - 256
+            } else {
+                index
+            })
+        };
+        Self(Box::new(std::array::from_fn(|index| f(code(index)))))
+    }
+
+    /// `f(q)`.
+    #[inline(always)]
+    pub fn value<I: Integer>(&self, q: I) -> O {
+        self.0[usize::from(q.widen() as u8)]
+    }
 }
 
 struct Map<I, O, F> {

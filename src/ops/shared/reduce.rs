@@ -14,6 +14,8 @@ pub struct Reduction {
     pub shape: Shape,
     /// Elements folded into each element of the result.
     pub folded: usize,
+    /// Whether every axis is folded, which the reference computes from the first element on.
+    pub is_total: bool,
 }
 
 impl Reduction {
@@ -56,6 +58,7 @@ impl Reduction {
                 .filter(|(_, f)| *f)
                 .map(|(&d, _)| d)
                 .product(),
+            is_total: is_folded[..shape.rank()].iter().all(|&folded| folded),
         };
         // Innermost first, then turned around.
         let mut step = 1;
@@ -86,6 +89,39 @@ impl Reduction {
 
     /// Folds `input` into `results`, which hold the start values: `fold(result, element)` element by element, row-major.
     pub fn fold<T: Copy, A: Copy>(&self, input: &[T], results: &mut [A], fold: impl Fn(A, T) -> A) {
+        self.rows(input, results, |results, elements, _| {
+            fold_row(results, elements, &fold);
+        });
+    }
+
+    /// As [`fold`](Self::fold), the first element of each result becoming `first(element)`.
+    pub fn fold_from_first<T: Copy, A: Copy>(
+        &self,
+        input: &[T],
+        results: &mut [A],
+        first: impl Fn(T) -> A,
+        fold: impl Fn(A, T) -> A,
+    ) {
+        self.rows(input, results, |results, elements, is_first| {
+            let mut rest = elements;
+            if is_first && let Some((now, later)) = elements.split_at_checked(results.len()) {
+                for (result, &element) in results.iter_mut().zip(now) {
+                    *result = first(element);
+                }
+                rest = later;
+            }
+            fold_row(results, rest, &fold);
+        });
+    }
+
+    /// Calls `row` with each run of `input`, the results that it goes into (one, or one per element) and whether they have
+    /// met no element before.
+    fn rows<T, A>(
+        &self,
+        input: &[T],
+        results: &mut [A],
+        mut row: impl FnMut(&mut [A], &[T], bool),
+    ) {
         if input.is_empty() {
             return;
         }
@@ -95,16 +131,15 @@ impl Reduction {
         } else {
             (self.dims[outer], self.strides[outer])
         };
+        let width = if inner_stride == 0 { 1 } else { run };
         let mut index = [0usize; MAX_RANK];
         let mut position = 0;
         for elements in input.chunks_exact(run) {
-            if inner_stride == 0 {
-                results[position] = elements.iter().fold(results[position], |a, &x| fold(a, x));
-            } else {
-                for (result, &element) in results[position..][..run].iter_mut().zip(elements) {
-                    *result = fold(*result, element);
-                }
-            }
+            let folded = index.iter().zip(&self.strides);
+            let is_first = folded
+                .into_iter()
+                .all(|(&i, &stride)| i == 0 || stride != 0);
+            row(&mut results[position..][..width], elements, is_first);
             for axis in (0..outer).rev() {
                 index[axis] += 1;
                 position += self.strides[axis];
@@ -114,6 +149,18 @@ impl Reduction {
                 position -= self.strides[axis] * self.dims[axis];
                 index[axis] = 0;
             }
+        }
+    }
+}
+
+/// Folds one run into the one result it has, or into one result per element.
+#[inline(always)]
+fn fold_row<T: Copy, A: Copy>(results: &mut [A], elements: &[T], fold: impl Fn(A, T) -> A) {
+    if let [result] = results {
+        *result = elements.iter().fold(*result, |a, &x| fold(a, x));
+    } else {
+        for (result, &element) in results.iter_mut().zip(elements) {
+            *result = fold(*result, element);
         }
     }
 }
@@ -141,6 +188,38 @@ mod tests {
             assert_eq!(sums, expected, "{axes:?}");
             assert_eq!(reduction.folded * expected.len(), 12);
         }
+    }
+
+    #[test]
+    fn first_elements_start_their_results() {
+        let shape = Shape::new(&[2, 2, 3]).expect("small");
+        let input: Vec<i32> = (0..12).collect();
+        // Digits are appended, the first one negated: 0, 3, 6, 9 give (((-0)*10+3)*10+6)*10+9.
+        let cases: [(&[i32], &[i32]); 4] = [
+            (&[0], &[6, -3, -12, -21, -30, -39]),
+            (&[0, 1], &[369, -520, -1409]),
+            (&[2], &[12, -255, -522, -789]),
+            (&[], &[0, -1, -2, -3, -4, -5, -6, -7, -8, -9, -10, -11]),
+        ];
+        for (axes, expected) in cases {
+            let reduction = Reduction::new(shape, axes, false).expect("axes exist");
+            let mut results = vec![99; reduction.shape.count()];
+            reduction.fold_from_first(&input, &mut results, |x| -x, |a, x| a * 10 + x);
+            assert_eq!(results, expected, "{axes:?}");
+        }
+    }
+
+    #[test]
+    fn total_reductions_fold_every_axis() {
+        let shape = Shape::new(&[2, 1, 3]).expect("small");
+        let total = |axes: &[i32]| {
+            let reduction = Reduction::new(shape, axes, true).expect("axes exist");
+            reduction.is_total
+        };
+        assert_eq!(
+            [total(&[0, 1, 2]), total(&[0, 2]), total(&[0])],
+            [true, false, false]
+        );
     }
 
     #[test]
