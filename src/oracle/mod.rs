@@ -11,12 +11,18 @@
 //! | `npz` | named arrays in a `.npz` file (feature `npz`) |
 //! | [`qparams`] | scales and zero points from ranges, as training and as converters choose them |
 //! | [`fake_quant`] | quantization simulated in float32, forward and backward |
+//! | [`observe`] | ranges from observed values, and when quantization begins |
+//! | [`batch_norm`] | batch normalization folded into weights, in training and after |
 
+pub mod batch_norm;
 pub mod fake_quant;
 pub mod npy;
 #[cfg(feature = "npz")]
 pub mod npz;
+pub mod observe;
 pub mod qparams;
 
+pub use batch_norm::BatchNormFold;
 pub use fake_quant::{FakeQuant, FakeQuantProfile};
+pub use observe::Observer;
 pub use qparams::{Grid, Range};

@@ -198,11 +198,11 @@ mod tests {
         );
         let error = node.backward(&[1.0; 2], &[1.0]).unwrap_err().to_string();
         assert_eq!(error, "1 gradients for 2 values, expected one each");
-        // Infinities are clamped, as in TensorFlow: 127 steps of 2/255 below zero (z = 127.5, away from zero), 255 of 6/255.
-        let ends = node
-            .forward(&[f32::NEG_INFINITY, f32::INFINITY])
-            .expect("clamped");
-        assert_eq!(ends, [-128.0 * (2.0f32 / 255.0), 255.0 * (6.0f32 / 255.0)]);
+        // Infinities are clamped, as in TensorFlow.
+        let ranges = [range(-1.0, 127.0 / 128.0), range(0.0, 255.0)];
+        let node = FakeQuant::per_channel(FakeQuantProfile::Tf2, grid, &ranges).expect("node");
+        let ends = node.forward(&[f32::NEG_INFINITY, f32::INFINITY]);
+        assert_eq!(ends, Ok(vec![-1.0, 255.0]));
 
         let bad = [range(-1.0, 1.0), range(2.0, 2.0)];
         let error = FakeQuant::per_channel(FakeQuantProfile::Tf2, grid, &bad).unwrap_err();

