@@ -1,131 +1,106 @@
-//! From a model to steps and an arena: operators are matched, judged, prepared, folded and laid out, in this order.
+//! An entry of a model: a subgraph that callers run, with the shapes they gave its inputs.
 
-use super::builder::InterpreterBuilder;
+use super::control::Given;
 use super::error::BuildError;
-use super::fold::fold;
-use super::invoke::Interpreter;
-use super::known::Known;
-use super::lay_out::lay_out;
-use super::resolve::{Runner, check_operators, find_runners};
-use crate::delegate::DelegateError;
-use crate::model::Subgraph;
-use crate::ops::{Node, Prepared};
+use super::prepare::build_program;
+use super::program::Program;
+use super::resolve::resolve;
+use super::runtime::Runtime;
+use crate::model::{Subgraph, Tensor};
 use crate::tensor::Shape;
 
-pub(super) fn build(mut builder: InterpreterBuilder) -> Result<Interpreter, BuildError> {
-    let model = builder.model.clone();
-    let graph = model.graph();
-    let index = 0;
-    let subgraph = &graph.subgraphs()[index];
-    let runners = find_runners(graph, index, &builder.delegates)?;
-    check_operators(graph, index, &runners)?;
-
-    let mut known = Known {
-        graph,
-        subgraph,
-        shapes: input_shapes(subgraph, &builder.shapes)?,
-        folded: vec![None; subgraph.tensors.len()],
-        constants: Vec::new(),
-    };
-    let mut delegated = prepare_delegated(&mut builder, &known, &runners)?;
-    let mut prepared = Vec::with_capacity(runners.len());
-    let mut folded_bytes = 0;
-    for (number, &runner) in runners.iter().enumerate() {
-        let operator = &subgraph.operators[number];
-        let node = Node::new(graph, index, number, &known).expect("operators were counted");
-        let prepare_error = |source| BuildError::Prepare {
-            operator: number,
-            kind: operator.kind.clone(),
-            source,
-        };
-        let ready = match (runner, delegated[number].take()) {
-            (Runner::Kernel(def), _) => {
-                (def.prepare)(&node, &builder.settings).map_err(prepare_error)?
-            }
-            (Runner::Delegate(_), Some(ready)) => ready.stateful(),
-            (Runner::Delegate(_), None) => unreachable!("every claimed operator was prepared"),
-        };
-        for (&tensor, &shape) in operator.outputs.iter().zip(&ready.outputs) {
-            known.shapes[tensor] = shape;
-        }
-        let constant = !ready.stateful
-            && !operator.outputs.is_empty()
-            && (ready.is_constant
-                || operator
-                    .inputs
-                    .iter()
-                    .flatten()
-                    .all(|&tensor| known.is_constant(tensor)));
-        if constant {
-            folded_bytes += fold(&mut known, number, &ready, builder.arena_limit)?;
-            check_limit(folded_bytes, builder.arena_limit)?;
-        }
-        prepared.push((ready, constant));
-    }
-    lay_out(builder, known, prepared, folded_bytes)
+pub(super) struct Entry {
+    pub(super) program: Program,
+    /// The inputs whose shape is not the file's.
+    pub(super) shapes: Vec<(usize, Shape)>,
 }
 
-/// Refuses to take more memory than the caller allows.
-pub(super) fn check_limit(bytes: usize, limit: usize) -> Result<(), BuildError> {
-    if bytes > limit {
-        return Err(BuildError::ArenaTooLarge { bytes, limit });
+/// Prepares a subgraph and all it runs. What fails leaves no trace.
+pub(super) fn build_entry(
+    runtime: &mut Runtime,
+    index: usize,
+    shapes: Vec<(usize, Shape)>,
+) -> Result<Entry, BuildError> {
+    let memory = runtime.memory;
+    runtime.start();
+    let built = try_build(runtime, index, &shapes);
+    if built.is_err() {
+        runtime.memory = memory;
     }
-    Ok(())
+    Ok(Entry {
+        program: built?,
+        shapes,
+    })
 }
 
-/// Lets each delegate prepare the operators it claimed, together. By operator.
-fn prepare_delegated(
-    builder: &mut InterpreterBuilder,
-    known: &Known<'_>,
-    runners: &[Runner],
-) -> Result<Vec<Option<Prepared>>, BuildError> {
-    let mut by_operator: Vec<Option<Prepared>> = runners.iter().map(|_| None).collect();
-    for (number, delegate) in builder.delegates.iter_mut().enumerate() {
-        let claimed: Vec<usize> = (0..runners.len())
-            .filter(|&operator| matches!(runners[operator], Runner::Delegate(d) if d == number))
-            .collect();
-        if claimed.is_empty() {
-            continue;
-        }
-        let nodes: Vec<Node<'_>> = claimed
-            .iter()
-            .filter_map(|&op| Node::new(known.graph, 0, op, known))
-            .collect();
-        let prepared = delegate
-            .prepare(&nodes, &builder.settings)
-            .map_err(|source| BuildError::Delegate { source })?;
-        if prepared.len() != claimed.len() {
-            let source = DelegateError::Count {
-                claimed: claimed.len(),
-                prepared: prepared.len(),
-            };
-            return Err(BuildError::Delegate { source });
-        }
-        for (operator, ready) in claimed.into_iter().zip(prepared) {
-            by_operator[operator] = Some(ready);
-        }
-    }
-    Ok(by_operator)
+fn try_build(
+    runtime: &mut Runtime,
+    index: usize,
+    shapes: &[(usize, Shape)],
+) -> Result<Program, BuildError> {
+    let model = runtime.model.clone();
+    let subgraph = &model.graph().subgraphs()[index];
+    let given = inputs(subgraph, shapes)?;
+    resolve(runtime, index)?;
+    build_program(runtime, index, &given).map_err(|error| name_axis(subgraph, shapes, error))
 }
 
 /// The declared shapes with those that the caller gave in their place.
-fn input_shapes(subgraph: &Subgraph, given: &[(usize, Shape)]) -> Result<Vec<Shape>, BuildError> {
-    let mut shapes: Vec<Shape> = subgraph.tensors.iter().map(|tensor| tensor.shape).collect();
-    for &(index, shape) in given {
-        let count = subgraph.inputs.len();
-        let &tensor = subgraph
-            .inputs
-            .get(index)
+fn inputs(subgraph: &Subgraph, shapes: &[(usize, Shape)]) -> Result<Vec<Given>, BuildError> {
+    let declared = subgraph.inputs.iter();
+    let mut inputs: Vec<Given> = declared
+        .map(|&tensor| Given {
+            shape: subgraph.tensors[tensor].shape,
+            value: None,
+        })
+        .collect();
+    for &(index, shape) in shapes {
+        let count = inputs.len();
+        let input = inputs
+            .get_mut(index)
             .ok_or(BuildError::InputIndex { index, count })?;
-        let declared = &subgraph.tensors[tensor];
-        if shape.rank() != declared.shape.rank() {
+        let declared = &subgraph.tensors[subgraph.inputs[index]];
+        if shape.rank() != declared.shape.rank() && !declared.is_unranked {
             return Err(BuildError::InputShape {
                 index,
                 found: shape.into(),
                 declared: declared.shape.into(),
             });
         }
-        shapes[tensor] = shape;
+        input.shape = shape;
     }
-    Ok(shapes)
+    Ok(inputs)
+}
+
+/// Blames an axis that the file fixes, and the caller changed, for an operator that cannot be prepared.
+fn name_axis(subgraph: &Subgraph, shapes: &[(usize, Shape)], error: BuildError) -> BuildError {
+    if !matches!(
+        error,
+        BuildError::Prepare { .. } | BuildError::Constant { .. }
+    ) {
+        return error;
+    }
+    for &(index, shape) in shapes {
+        let declared = &subgraph.tensors[subgraph.inputs[index]];
+        let pairs = shape.dims().iter().zip(declared.shape.dims());
+        let changed = |&(axis, (found, expected)): &(usize, (&usize, &usize))| {
+            found != expected && !is_open(declared, axis)
+        };
+        if let Some((axis, (&found, &expected))) = pairs.enumerate().find(changed) {
+            return BuildError::InputAxis {
+                index,
+                axis,
+                found,
+                expected,
+                source: Box::new(error),
+            };
+        }
+    }
+    error
+}
+
+/// Whether the file leaves the extent of an axis to the caller.
+fn is_open(tensor: &Tensor, axis: usize) -> bool {
+    let signature = tensor.shape_signature.as_deref().unwrap_or_default();
+    signature.get(axis) == Some(&-1)
 }

@@ -1,8 +1,9 @@
 //! What an application chooses before a model runs.
 
-use super::build;
+use super::build::build_entry;
 use super::error::BuildError;
-use super::invoke::Interpreter;
+use super::invoke::{Interpreter, find_signature};
+use super::runtime::{Limits, Runtime};
 use crate::delegate::Delegate;
 use crate::fixedpoint::Profile;
 use crate::model::Model;
@@ -12,24 +13,37 @@ use crate::tensor::Shape;
 /// The arena an interpreter may take unless told otherwise: 512 MiB.
 pub const DEFAULT_ARENA_LIMIT: usize = 512 << 20;
 
+/// The units of work an inference may take unless told otherwise: 2^40, some ten times the largest models for edge
+/// devices.
+pub const DEFAULT_WORK_LIMIT: u64 = 1 << 40;
+
+/// The rounds that all loops of an inference may take unless told otherwise: a million.
+pub const DEFAULT_LOOP_LIMIT: u64 = 1_000_000;
+
 /// Options of an [`Interpreter`], each with a default that suits most applications.
 #[must_use]
 pub struct InterpreterBuilder {
-    pub(super) model: Model,
-    pub(super) settings: Settings,
-    pub(super) shapes: Vec<(usize, Shape)>,
-    pub(super) arena_limit: usize,
-    pub(super) delegates: Vec<Box<dyn Delegate>>,
+    model: Model,
+    settings: Settings,
+    signature: Option<String>,
+    shapes: Vec<(usize, Shape)>,
+    limits: Limits,
+    delegates: Vec<Box<dyn Delegate>>,
 }
 
 impl InterpreterBuilder {
-    /// Options for running the first subgraph of `model`.
+    /// Options for running the first subgraph of `model`, unless [`signature`](Self::signature) names another.
     pub fn new(model: &Model) -> Self {
         Self {
             model: model.clone(),
             settings: Settings::default(),
+            signature: None,
             shapes: Vec::new(),
-            arena_limit: DEFAULT_ARENA_LIMIT,
+            limits: Limits {
+                arena: DEFAULT_ARENA_LIMIT,
+                work: DEFAULT_WORK_LIMIT,
+                loops: DEFAULT_LOOP_LIMIT,
+            },
             delegates: Vec::new(),
         }
     }
@@ -52,7 +66,15 @@ impl InterpreterBuilder {
         self
     }
 
-    /// Gives input `index` another shape than the file's; operators then compute theirs from it.
+    /// Runs the subgraph of the signature `key`: indices of inputs and outputs are then those of this subgraph. Other
+    /// signatures can be run as well, see [`Interpreter::signature`].
+    pub fn signature(mut self, key: &str) -> Self {
+        self.signature = Some(key.to_owned());
+        self
+    }
+
+    /// Gives input `index` another shape than the file's; operators then compute theirs from it. Axes that the file
+    /// leaves open take any extent, others whatever the operators take.
     pub fn input_shape(mut self, index: usize, shape: Shape) -> Self {
         self.shapes.push((index, shape));
         self
@@ -64,9 +86,23 @@ impl InterpreterBuilder {
         self
     }
 
-    /// The most bytes the arena and the constants computed at build time may take, [`DEFAULT_ARENA_LIMIT`] unless set.
+    /// The most bytes that the arenas and the constants computed at build time may take, [`DEFAULT_ARENA_LIMIT`] unless
+    /// set. Resource variables may take as many again.
     pub fn arena_limit(mut self, bytes: usize) -> Self {
-        self.arena_limit = bytes;
+        self.limits.arena = bytes;
+        self
+    }
+
+    /// The most work that one inference may take, [`DEFAULT_WORK_LIMIT`] unless set. A unit is a multiply-accumulate
+    /// operation or an element that an operator writes.
+    pub fn work_limit(mut self, units: u64) -> Self {
+        self.limits.work = units;
+        self
+    }
+
+    /// The most rounds that all loops of one inference may take together, [`DEFAULT_LOOP_LIMIT`] unless set.
+    pub fn loop_limit(mut self, rounds: u64) -> Self {
+        self.limits.loops = rounds;
         self
     }
 
@@ -74,8 +110,17 @@ impl InterpreterBuilder {
     ///
     /// # Errors
     /// Operators without a kernel (all are listed), meaningless quantization parameters (all findings), shapes or
-    /// attributes that an operator does not take, or an arena beyond the limit.
+    /// attributes that an operator does not take, a signature that there is not, or memory or work beyond the limits.
     pub fn build(self) -> Result<Interpreter, BuildError> {
-        build::build(self)
+        let subgraph = match &self.signature {
+            Some(key) => {
+                let signature = find_signature(&self.model, key)?;
+                self.model.graph().signatures()[signature].subgraph
+            }
+            None => 0,
+        };
+        let mut runtime = Runtime::new(self.model, self.settings, self.limits, self.delegates);
+        let entries = vec![build_entry(&mut runtime, subgraph, self.shapes)?];
+        Ok(Interpreter { runtime, entries })
     }
 }

@@ -1,42 +1,50 @@
-//! Operators on constants are computed once, when the interpreter is built.
+//! Operators on constants are computed once, when a program is built.
 
 use super::arena::Arena;
-use super::build::check_limit;
 use super::error::BuildError;
-use super::known::Known;
+use super::known::{Known, words};
+use super::runtime::Runtime;
 use crate::ops::{KernelIo, KnownTensors, Operand, Place, Prepared, StepOperands};
 
-/// Computes an operator whose operands are all constants, once, and keeps the results. Returns their bytes.
+/// Computes an operator whose operands are all constants, once, and keeps the results. Returns their bytes, which are
+/// taken from the memory that is left.
 pub(super) fn fold(
+    runtime: &mut Runtime,
     known: &mut Known<'_>,
     number: usize,
     prepared: &Prepared,
-    limit: usize,
 ) -> Result<usize, BuildError> {
     let operator = &known.subgraph.operators[number];
     let mut operands = StepOperands {
         inputs: known.inputs(number, &[]),
         ..StepOperands::default()
     };
-    // Results and scratch side by side in an arena of their own.
+    // Results and scratch side by side in an arena of their own, for as long as this takes.
     let mut end: usize = 0;
     let mut take = |bytes: usize| {
         let start = end;
         end = start.saturating_add(bytes).saturating_add(15) & !15;
-        check_limit(end, limit).map(|()| start..start + bytes)
+        start..start.saturating_add(bytes)
     };
+    let mut kept = 0;
     for &tensor in &operator.outputs {
+        let bytes = known.bytes(tensor)?;
+        kept += bytes;
         operands.outputs.push(Operand {
             tensor,
             shape: known.shapes[tensor],
-            place: Place::Arena(take(known.bytes(tensor)?)?),
+            place: Place::Arena(take(bytes)),
         });
     }
     for &bytes in &prepared.scratch {
-        operands.scratch.push(take(bytes)?);
+        operands.scratch.push(take(bytes));
     }
+    runtime.memory.take(end)?;
+    runtime.memory.give_back(end);
+    runtime.memory.take(kept)?;
     let mut arena = Arena::new(end);
     let constant_error = |source| BuildError::Constant {
+        subgraph: known.index,
         operator: number,
         kind: operator.kind.clone(),
         source,
@@ -63,17 +71,12 @@ pub(super) fn fold(
             }
         }
     }
-    let mut total = 0;
     for output in &operands.outputs {
         let Place::Arena(range) = &output.place else {
             continue;
         };
-        let bytes = &arena.bytes()[range.clone()];
-        let mut words = vec![0u64; bytes.len().div_ceil(8)].into_boxed_slice();
-        bytemuck::cast_slice_mut::<u64, u8>(&mut words)[..bytes.len()].copy_from_slice(bytes);
-        total += bytes.len();
         known.folded[output.tensor] = Some(known.constants.len());
-        known.constants.push(words);
+        known.constants.push(words(&arena.bytes()[range.clone()]));
     }
-    Ok(total)
+    Ok(kept)
 }

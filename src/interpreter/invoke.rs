@@ -1,19 +1,21 @@
 //! One inference after another over the same arena.
 
-use super::arena::Arena;
+use super::build::{Entry, build_entry};
 use super::builder::InterpreterBuilder;
-use super::error::{AccessError, InvokeError};
-use super::observer::{Observer, OperatorEvent, OperatorInfo};
-use crate::model::{Model, Tensor};
-use crate::ops::{Kernel, KernelIo, Operand, Place, RunsOn, Settings, StepOperands, Work};
-use crate::tensor::{TensorMut, TensorRef};
-use std::time::Instant;
+use super::error::{AccessError, BuildError, InvokeError};
+use super::observer::{Observer, OperatorInfo};
+use super::program::Program;
+use super::runtime::Runtime;
+use super::signature::SignatureRunner;
+use crate::model::Model;
+use crate::ops::{Operand, Place, Settings};
+use crate::tensor::{Shape, TensorMut, TensorRef};
 
 /// Runs one model: fill the inputs, invoke, read the outputs.
 ///
-/// Building computes everything that does not depend on the input; [`invoke`](Self::invoke) allocates nothing. Inputs
-/// keep their values from one inference to the next. Several interpreters can share one [`Model`]; one interpreter can
-/// move between threads.
+/// Building computes everything that does not depend on the input; [`invoke`](Self::invoke) allocates nothing, unless the
+/// model's shapes depend on values. Inputs keep their values from one inference to the next. Several interpreters can
+/// share one [`Model`]; one interpreter can move between threads.
 ///
 /// ```
 /// use corallite::{Interpreter, Model};
@@ -27,32 +29,13 @@ use std::time::Instant;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Interpreter {
-    pub(super) model: Model,
-    pub(super) settings: Settings,
-    pub(super) steps: Vec<Step>,
-    pub(super) inputs: Vec<Operand>,
-    pub(super) outputs: Vec<Operand>,
-    pub(super) variables: Vec<Variable>,
-    pub(super) arena: Arena,
-    pub(super) arena_bytes: usize,
-    pub(super) folded: Vec<Box<[u64]>>,
+    pub(super) runtime: Runtime,
+    /// The subgraph that the interpreter was built for, then those of other signatures, as they were asked for.
+    pub(super) entries: Vec<Entry>,
 }
 
-/// One operator in execution order.
-pub(super) struct Step {
-    pub(super) operator: usize,
-    pub(super) operands: StepOperands,
-    /// `None` where nothing is left to compute.
-    pub(super) kernel: Option<Box<dyn Kernel>>,
-    pub(super) constant: bool,
-    pub(super) work: Work,
-}
-
-/// A tensor that keeps its value between inferences, and what fills it at first.
-pub(super) struct Variable {
-    pub(super) operand: Operand,
-    pub(super) fill: u8,
-}
+/// The entry that the interpreter was built for.
+const MAIN: usize = 0;
 
 impl Interpreter {
     /// Options for running `model`.
@@ -62,31 +45,32 @@ impl Interpreter {
 
     /// The model.
     pub fn model(&self) -> &Model {
-        &self.model
+        &self.runtime.model
     }
 
     /// What the interpreter was built with.
     pub fn settings(&self) -> &Settings {
-        &self.settings
+        &self.runtime.settings
     }
 
-    /// Bytes of the arena: every tensor an inference computes, and scratch memory.
+    /// Bytes of the arena: every tensor an inference computes, and scratch memory; with those of the subgraphs that the
+    /// model's control flow runs, and with what tensors whose shapes depend on values took most so far.
     pub fn arena_bytes(&self) -> usize {
-        self.arena_bytes
+        self.main().total_arena_bytes()
     }
 
     /// The number of inputs.
     pub fn input_count(&self) -> usize {
-        self.inputs.len()
+        self.main().inputs.len()
     }
 
     /// The number of outputs.
     pub fn output_count(&self) -> usize {
-        self.outputs.len()
+        self.main().outputs.len()
     }
 
-    fn tensors(&self) -> &[Tensor] {
-        &self.model.graph().subgraphs()[0].tensors
+    fn main(&self) -> &Program {
+        &self.entries[MAIN].program
     }
 
     /// Input `index`, in the order of the file, for reading.
@@ -94,12 +78,7 @@ impl Interpreter {
     /// # Errors
     /// The model has no such input.
     pub fn input(&self, index: usize) -> Result<TensorRef<'_>, AccessError> {
-        let operand = find(&self.inputs, "input", index)?;
-        self.view(operand).map_err(|source| AccessError::Tensor {
-            what: "input",
-            index,
-            source,
-        })
+        self.input_of(MAIN, index)
     }
 
     /// Input `index`, in the order of the file, for writing.
@@ -107,11 +86,195 @@ impl Interpreter {
     /// # Errors
     /// The model has no such input.
     pub fn input_mut(&mut self, index: usize) -> Result<TensorMut<'_>, AccessError> {
-        let operand = find(&self.inputs, "input", index)?;
-        let tensor = &self.model.graph().subgraphs()[0].tensors[operand.tensor];
+        self.input_mut_of(MAIN, index)
+    }
+
+    /// Output `index`, in the order of the file, as the last inference left it: where the model decides its shape, with
+    /// the shape it then had.
+    ///
+    /// # Errors
+    /// The model has no such output, or it has no shape before the first inference.
+    pub fn output(&self, index: usize) -> Result<TensorRef<'_>, AccessError> {
+        self.output_of(MAIN, index)
+    }
+
+    /// Runs the model once on the inputs as they are.
+    ///
+    /// # Errors
+    /// An operator met a value it is not defined for, a device failed, or a limit was reached; the outputs are then
+    /// undefined.
+    pub fn invoke(&mut self) -> Result<(), InvokeError> {
+        self.run(MAIN, None)
+    }
+
+    /// Like [`invoke`](Self::invoke), showing each operator to `observer` after it ran. Operators of the subgraphs that
+    /// control flow runs are not shown; the operator that runs them is.
+    ///
+    /// # Errors
+    /// As [`invoke`](Self::invoke); operators before the failing one have been shown.
+    pub fn invoke_observed(&mut self, observer: &mut dyn Observer) -> Result<(), InvokeError> {
+        self.run(MAIN, Some(observer))
+    }
+
+    /// Gives input `index` another shape and prepares the model for it. Axes that the file leaves open take any extent,
+    /// others whatever the operators take. See [`resize_inputs`](Self::resize_inputs).
+    ///
+    /// # Errors
+    /// As [`InterpreterBuilder::build`]; the interpreter is then as it was.
+    pub fn resize_input(&mut self, index: usize, shape: Shape) -> Result<(), BuildError> {
+        self.resize_inputs(&[(index, shape)])
+    }
+
+    /// Gives several inputs other shapes at once and prepares the model for them. All inputs, outputs and variable
+    /// tensors start over; resource variables keep their values.
+    ///
+    /// # Errors
+    /// As [`InterpreterBuilder::build`]; the interpreter is then as it was.
+    pub fn resize_inputs(&mut self, shapes: &[(usize, Shape)]) -> Result<(), BuildError> {
+        self.resize(MAIN, shapes)
+    }
+
+    /// The signature `key`, to run it by the names of its inputs and outputs. Its subgraph is prepared at the first call.
+    ///
+    /// All signatures of an interpreter share its resource variables. Of the signature that the interpreter was built
+    /// for, which without [`InterpreterBuilder::signature`] is any of the first subgraph, the tensors are those that
+    /// [`input`](Self::input) and [`output`](Self::output) give by index.
+    ///
+    /// ```
+    /// # use corallite::{Interpreter, Model};
+    /// # let file = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/fashion_mnist_int8.tflite");
+    /// # let model = Model::from_file(file)?;
+    /// let mut interpreter = Interpreter::builder(&model).build()?;
+    /// let mut serving = interpreter.signature("serving_default")?;
+    /// let (input, output) = (serving.inputs()[0].name.clone(), serving.outputs()[0].name.clone());
+    /// serving.input_mut(&input)?.copy_from(&[0i8; 28 * 28])?;
+    /// serving.invoke()?;
+    /// assert_eq!(serving.output(&output)?.shape().dims(), [1, 10]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The model has no such signature, which names those there are, or its subgraph cannot be prepared.
+    pub fn signature(&mut self, key: &str) -> Result<SignatureRunner<'_>, BuildError> {
+        let model = self.runtime.model.clone();
+        let signature = find_signature(&model, key)?;
+        let subgraph = model.graph().signatures()[signature].subgraph;
+        let built = self
+            .entries
+            .iter()
+            .position(|entry| entry.program.subgraph == subgraph);
+        let entry = match built {
+            Some(entry) => entry,
+            None => {
+                let entry = build_entry(&mut self.runtime, subgraph, Vec::new())?;
+                self.entries.push(entry);
+                self.entries.len() - 1
+            }
+        };
+        Ok(SignatureRunner::new(self, model, signature, entry))
+    }
+
+    /// Forgets all that inferences left: variable tensors have their first values again, resource variables are
+    /// unassigned, and what runs once runs again.
+    pub fn reset(&mut self) {
+        self.runtime.reset();
+        for entry in &mut self.entries {
+            entry.program.reset();
+        }
+    }
+
+    /// The operators in execution order.
+    pub fn operators(&self) -> impl ExactSizeIterator<Item = OperatorInfo<'_>> {
+        let model = &self.runtime.model;
+        let count = model.graph().subgraphs()[self.main().subgraph]
+            .operators
+            .len();
+        (0..count).map(|number| self.main().operator_info(model, number))
+    }
+
+    pub(super) fn run(
+        &mut self,
+        entry: usize,
+        observer: Option<&mut dyn Observer>,
+    ) -> Result<(), InvokeError> {
+        self.runtime.start();
+        self.entries[entry].program.run(&mut self.runtime, observer)
+    }
+
+    pub(super) fn resize(
+        &mut self,
+        entry: usize,
+        changes: &[(usize, Shape)],
+    ) -> Result<(), BuildError> {
+        let old = &self.entries[entry];
+        let mut shapes = old.shapes.clone();
+        shapes.retain(|(index, _)| changes.iter().all(|(changed, _)| changed != index));
+        shapes.extend_from_slice(changes);
+        let memory = self.runtime.memory;
+        self.runtime.memory.give_back(old.program.total_memory());
+        let built = build_entry(&mut self.runtime, old.program.subgraph, shapes);
+        if built.is_err() {
+            self.runtime.memory = memory;
+        }
+        self.entries[entry] = built?;
+        Ok(())
+    }
+
+    pub(super) fn input_of(
+        &self,
+        entry: usize,
+        index: usize,
+    ) -> Result<TensorRef<'_>, AccessError> {
+        let program = &self.entries[entry].program;
+        let operand = find(&program.inputs, "input", index)?;
+        self.view(program, operand, "input", index)
+    }
+
+    pub(super) fn output_of(
+        &self,
+        entry: usize,
+        index: usize,
+    ) -> Result<TensorRef<'_>, AccessError> {
+        let program = &self.entries[entry].program;
+        let operand = find(&program.outputs, "output", index)?;
+        self.view(program, operand, "output", index)
+    }
+
+    fn view<'a>(
+        &'a self,
+        program: &'a Program,
+        operand: &Operand,
+        what: &'static str,
+        index: usize,
+    ) -> Result<TensorRef<'a>, AccessError> {
+        if operand.place == Place::Open {
+            return Err(AccessError::Open { index });
+        }
+        let view = program.view(self.runtime.model.graph(), operand);
+        view.map_err(|source| AccessError::Tensor {
+            what,
+            index,
+            source,
+        })
+    }
+
+    pub(super) fn input_mut_of(
+        &mut self,
+        entry: usize,
+        index: usize,
+    ) -> Result<TensorMut<'_>, AccessError> {
+        let Program {
+            subgraph,
+            inputs,
+            arena,
+            ..
+        } = &mut self.entries[entry].program;
+        let operand = find(inputs, "input", index)?;
+        let graph = self.runtime.model.graph();
+        let tensor = &graph.subgraphs()[*subgraph].tensors[operand.tensor];
         let bytes = match &operand.place {
-            Place::Arena(range) => self.arena.bytes_mut().get_mut(range.clone()),
-            Place::File | Place::Folded(_) => None,
+            Place::Arena(range) => arena.bytes_mut().get_mut(range.clone()),
+            Place::File | Place::Folded(_) | Place::Open => None,
         };
         let quantization = tensor.quantization.as_deref();
         TensorMut::new(
@@ -126,127 +289,16 @@ impl Interpreter {
             source,
         })
     }
+}
 
-    /// Output `index`, in the order of the file, as the last inference left it.
-    ///
-    /// # Errors
-    /// The model has no such output.
-    pub fn output(&self, index: usize) -> Result<TensorRef<'_>, AccessError> {
-        let operand = find(&self.outputs, "output", index)?;
-        self.view(operand).map_err(|source| AccessError::Tensor {
-            what: "output",
-            index,
-            source,
-        })
-    }
-
-    /// Runs the model once on the inputs as they are.
-    ///
-    /// # Errors
-    /// An operator met a value it is not defined for, or a device failed; the outputs are then undefined.
-    pub fn invoke(&mut self) -> Result<(), InvokeError> {
-        for step in 0..self.steps.len() {
-            self.run(step)?;
-        }
-        Ok(())
-    }
-
-    /// Like [`invoke`](Self::invoke), showing each operator to `observer` after it ran.
-    ///
-    /// # Errors
-    /// As [`invoke`](Self::invoke); operators before the failing one have been shown.
-    pub fn invoke_observed(&mut self, observer: &mut dyn Observer) -> Result<(), InvokeError> {
-        for step in 0..self.steps.len() {
-            let start = Instant::now();
-            self.run(step)?;
-            let duration = start.elapsed();
-            observer.operator(&OperatorEvent {
-                interpreter: self,
-                step,
-                duration,
-            });
-        }
-        Ok(())
-    }
-
-    fn run(&mut self, index: usize) -> Result<(), InvokeError> {
-        let step = &self.steps[index];
-        let Some(kernel) = &step.kernel else {
-            return Ok(());
-        };
-        let graph = self.model.graph();
-        let subgraph = &graph.subgraphs()[0];
-        let mut io = KernelIo::new(
-            graph,
-            &subgraph.tensors,
-            &step.operands,
-            &self.folded,
-            self.arena.bytes_mut(),
-        );
-        kernel.eval(&mut io).map_err(|source| InvokeError {
-            operator: step.operator,
-            kind: subgraph.operators[step.operator].kind.clone(),
-            source,
-        })
-    }
-
-    /// Gives every variable its first value again: a stateful model forgets what it has seen.
-    pub fn reset(&mut self) {
-        for variable in &self.variables {
-            if let Place::Arena(range) = &variable.operand.place
-                && let Some(bytes) = self.arena.bytes_mut().get_mut(range.clone())
-            {
-                bytes.fill(variable.fill);
-            }
-        }
-    }
-
-    /// The operators in execution order.
-    pub fn operators(&self) -> impl ExactSizeIterator<Item = OperatorInfo<'_>> {
-        (0..self.steps.len()).map(|step| self.operator_info(step))
-    }
-
-    pub(super) fn operator_info(&self, step: usize) -> OperatorInfo<'_> {
-        let step = &self.steps[step];
-        OperatorInfo {
-            index: step.operator,
-            kind: &self.model.graph().subgraphs()[0].operators[step.operator].kind,
-            kernel: match &step.kernel {
-                Some(kernel) => kernel.name(),
-                None if step.constant => "constant",
-                None => "alias",
-            },
-            runs_on: step
-                .kernel
-                .as_ref()
-                .map_or(RunsOn::Cpu, |kernel| kernel.runs_on()),
-            macs: step.work.macs,
-        }
-    }
-
-    pub(super) fn step_outputs(&self, step: usize) -> impl Iterator<Item = (usize, TensorRef<'_>)> {
-        let outputs = self.steps[step].operands.outputs.iter();
-        outputs.filter_map(|operand| Some((operand.tensor, self.view(operand).ok()?)))
-    }
-
-    fn view(&self, operand: &Operand) -> Result<TensorRef<'_>, crate::tensor::TensorError> {
-        let tensor = &self.tensors()[operand.tensor];
-        let bytes = match &operand.place {
-            Place::Arena(range) => self.arena.bytes().get(range.clone()),
-            Place::File => self.model.graph().data(tensor),
-            Place::Folded(number) => {
-                let len = tensor.ty.bytes(operand.shape.count()).unwrap_or(0);
-                bytemuck::cast_slice::<u64, u8>(&self.folded[*number]).get(..len)
-            }
-        };
-        let quantization = tensor.quantization.as_deref();
-        TensorRef::new(
-            tensor.ty,
-            operand.shape,
-            quantization,
-            bytes.unwrap_or_default(),
-        )
-    }
+/// The number of a signature, or the names of those there are.
+pub(super) fn find_signature(model: &Model, key: &str) -> Result<usize, BuildError> {
+    let signatures = model.graph().signatures();
+    let found = signatures.iter().position(|signature| signature.key == key);
+    found.ok_or_else(|| BuildError::Signature {
+        found: key.to_owned(),
+        names: signatures.iter().map(|s| s.key.clone()).collect(),
+    })
 }
 
 fn find<'a>(

@@ -1,84 +1,52 @@
 //! Gives every tensor its place in the arena and turns prepared operators into steps.
 
 use super::arena::Arena;
-use super::build::check_limit;
-use super::builder::InterpreterBuilder;
 use super::error::BuildError;
-use super::invoke::{Interpreter, Step, Variable};
 use super::known::Known;
-use crate::model::Subgraph;
-use crate::ops::{Prepared, StepOperands};
-use crate::plan::{Allocation, Lifetimes, layout};
+use super::prepare::{PreparedSubgraph, Ready};
+use super::program::{Action, Program, Step, VariableTensor};
+use super::runtime::{Runtime, work};
+use super::tail::Tail;
+use crate::model::{BuiltinOperator, OperatorKind, Subgraph};
+use crate::ops::{Operand, Prepared, StepOperands};
+use crate::plan::{Allocation, Lifetime, Lifetimes, layout};
 use crate::tensor::TensorType;
 
-/// Gives every computed tensor its place and turns prepared operators into steps.
+/// Gives every tensor that is computed before the tail its place and turns prepared operators into steps.
+/// `folded_bytes` of constants have been counted.
 pub(super) fn lay_out(
-    builder: InterpreterBuilder,
+    runtime: &mut Runtime,
     known: Known<'_>,
-    prepared: Vec<(Prepared, bool)>,
+    prepared: PreparedSubgraph,
     folded_bytes: usize,
-) -> Result<Interpreter, BuildError> {
+) -> Result<Program, BuildError> {
     let subgraph = known.subgraph;
-    let end = subgraph.operators.len();
-    let mut lives = Lifetimes::new(subgraph.tensors.len());
-    // The caller's inputs keep their values for the next inference, as variables do.
-    let kept = (0..subgraph.tensors.len()).filter(|&t| subgraph.tensors[t].is_variable);
-    for tensor in subgraph.inputs.iter().copied().chain(kept) {
-        if !known.is_constant(tensor) {
-            lives.touch(tensor, 0);
-            lives.touch(tensor, end);
-        }
-    }
-    let mut scratch = Vec::new();
-    for (number, (ready, constant)) in prepared.iter().enumerate() {
-        if *constant {
-            continue;
-        }
-        let operator = &subgraph.operators[number];
-        for &tensor in operator
-            .inputs
-            .iter()
-            .flatten()
-            .filter(|&&t| !known.is_constant(t))
-        {
-            lives.touch(tensor, number);
-        }
-        if ready.kernel.is_none()
-            && let (Some(&Some(from)), Some(&to)) =
-                (operator.inputs.first(), operator.outputs.first())
-        {
-            lives.share(to, from);
-        }
-        for &tensor in &operator.outputs {
-            lives.touch(tensor, number);
-        }
-        for &bytes in &ready.scratch {
-            scratch.push((number, bytes));
-        }
-    }
-    for &tensor in subgraph.outputs.iter().filter(|&&t| !known.is_constant(t)) {
-        lives.touch(tensor, end);
-    }
-
+    let PreparedSubgraph {
+        ready,
+        delegated,
+        early,
+    } = prepared;
+    let lives = lifetimes(&known, &ready);
     let mut allocations = Vec::new();
     let owners: Vec<_> = lives.owners().collect();
     for &(tensor, life) in &owners {
         let bytes = known.bytes(tensor)?;
         allocations.push(Allocation { bytes, life });
     }
-    for &(step, bytes) in &scratch {
-        let life = crate::plan::Lifetime {
-            first: step,
-            last: step,
+    for (number, ready) in ready.iter().enumerate().filter(|(_, r)| !r.is_constant) {
+        let life = Lifetime {
+            first: number,
+            last: number,
         };
-        allocations.push(Allocation { bytes, life });
+        let scratch = ready.prepared.scratch.iter();
+        allocations.extend(scratch.map(|&bytes| Allocation { bytes, life }));
     }
     let too_large = BuildError::ArenaTooLarge {
         bytes: usize::MAX,
-        limit: builder.arena_limit,
+        limit: runtime.limits.arena,
     };
     let plan = layout(&allocations).ok_or(too_large)?;
-    check_limit(plan.bytes.saturating_add(folded_bytes), builder.arena_limit)?;
+    runtime.memory.take(plan.bytes)?;
 
     let mut owner_offset = vec![None; subgraph.tensors.len()];
     for (&(tensor, _), &offset) in owners.iter().zip(&plan.offsets) {
@@ -90,12 +58,15 @@ pub(super) fn lay_out(
     let mut scratch_offsets = plan.offsets[owners.len()..].iter();
 
     let operand = |&tensor: &usize| known.operand(tensor, &offsets);
-    let mut steps = Vec::with_capacity(prepared.len());
-    for (number, (ready, constant)) in prepared.into_iter().enumerate() {
+    let needs_tail = needs_tail(subgraph, &ready);
+    let mut total_work = 0u64;
+    let mut steps = Vec::with_capacity(ready.len());
+    for (number, ready) in ready.into_iter().enumerate() {
         let operator = &subgraph.operators[number];
         let mut ranges = Vec::new();
-        if !constant {
-            for &bytes in &ready.scratch {
+        if !ready.is_constant {
+            total_work = total_work.saturating_add(work(&ready.prepared));
+            for &bytes in &ready.prepared.scratch {
                 let &offset = scratch_offsets
                     .next()
                     .expect("one offset per scratch buffer");
@@ -109,31 +80,109 @@ pub(super) fn lay_out(
                 outputs: operator.outputs.iter().map(operand).collect(),
                 scratch: ranges,
             },
-            kernel: ready.kernel.filter(|_| !constant),
-            constant,
-            work: ready.work,
+            work: ready.prepared.work,
+            action: action(ready),
         });
+    }
+    if total_work > runtime.limits.work {
+        let limit = runtime.limits.work;
+        return Err(BuildError::TooMuchWork { limit });
     }
     let variables = (0..subgraph.tensors.len())
         .filter(|&t| subgraph.tensors[t].is_variable && offsets[t].is_some())
-        .map(|t| Variable {
+        .map(|t| VariableTensor {
             operand: operand(&t),
             fill: variable_fill(subgraph, t),
         })
         .collect();
-    let mut interpreter = Interpreter {
+    let tail = needs_tail.then(|| {
+        let fixed: Vec<Operand> = (0..subgraph.tensors.len()).map(|t| operand(&t)).collect();
+        Box::new(Tail::new(subgraph, fixed, delegated, early))
+    });
+    let mut program = Program {
+        subgraph: known.index,
         inputs: subgraph.inputs.iter().map(operand).collect(),
         outputs: subgraph.outputs.iter().map(operand).collect(),
         steps,
         variables,
         arena: Arena::new(plan.bytes),
         arena_bytes: plan.bytes,
+        memory: plan.bytes + folded_bytes,
         folded: known.constants,
-        settings: builder.settings,
-        model: builder.model.clone(),
+        work: total_work,
+        tail,
     };
-    interpreter.reset();
-    Ok(interpreter)
+    program.reset();
+    Ok(program)
+}
+
+/// When each tensor that has a place before the tail is needed. What the tail reads stays until it does.
+fn lifetimes(known: &Known<'_>, ready: &[Ready]) -> Lifetimes {
+    let subgraph = known.subgraph;
+    let end = subgraph.operators.len();
+    let mut lives = Lifetimes::new(subgraph.tensors.len());
+    // Tensors that the tail computes have no place yet.
+    let mut is_open = vec![false; subgraph.tensors.len()];
+    for operator in &subgraph.operators[ready.len()..] {
+        for &tensor in &operator.outputs {
+            is_open[tensor] = true;
+        }
+    }
+    let is_placed = |tensor: usize| !known.is_constant(tensor) && !is_open[tensor];
+    // The caller's inputs keep their values for the next inference, as variables do.
+    let kept = (0..subgraph.tensors.len()).filter(|&t| subgraph.tensors[t].is_variable);
+    for tensor in subgraph.inputs.iter().copied().chain(kept) {
+        if is_placed(tensor) {
+            lives.touch(tensor, 0);
+            lives.touch(tensor, end);
+        }
+    }
+    for (number, operator) in subgraph.operators.iter().enumerate() {
+        let ready = ready.get(number);
+        if ready.is_some_and(|ready| ready.is_constant) {
+            continue;
+        }
+        for &tensor in operator.inputs.iter().flatten().filter(|&&t| is_placed(t)) {
+            lives.touch(tensor, number);
+        }
+        let Some(Ready { prepared, .. }) = ready else {
+            continue;
+        };
+        if is_alias(prepared)
+            && let (Some(&Some(from)), Some(&to)) =
+                (operator.inputs.first(), operator.outputs.first())
+        {
+            lives.share(to, from);
+        }
+        for &tensor in &operator.outputs {
+            lives.touch(tensor, number);
+        }
+    }
+    for &tensor in subgraph.outputs.iter().filter(|&&t| is_placed(t)) {
+        lives.touch(tensor, end);
+    }
+    lives
+}
+
+fn is_alias(prepared: &Prepared) -> bool {
+    prepared.kernel.is_none() && prepared.control.is_none()
+}
+
+fn action(ready: Ready) -> Action {
+    match (ready.is_constant, ready.prepared.kernel, ready.control) {
+        (true, ..) => Action::Constant,
+        (_, Some(kernel), _) => Action::Kernel(kernel),
+        (.., Some(control)) => Action::Control(control),
+        (_, None, None) => Action::Alias,
+    }
+}
+
+/// Whether shapes may depend on values: some operators could not be prepared, or some may give others than foreseen.
+fn needs_tail(subgraph: &Subgraph, ready: &[Ready]) -> bool {
+    let read = OperatorKind::Builtin(BuiltinOperator::READ_VARIABLE);
+    ready.len() < subgraph.operators.len()
+        || ready.iter().any(|ready| ready.control.is_some())
+        || subgraph.operators.iter().any(|o| o.kind == read)
 }
 
 /// The byte a variable is filled with at first: its zero point where it is int8, otherwise zero, as TFLite's

@@ -63,6 +63,10 @@ pub enum LoadError {
     WrittenTwice { place: Place, tensor: usize },
     /// A graph output that nothing writes.
     OutputUnwritten { subgraph: usize, tensor: usize },
+    /// A subgraph that runs itself, directly or through the subgraphs it runs.
+    Recursion { place: Place, callee: usize },
+    /// Subgraphs that run subgraphs, too many levels deep.
+    CallDepth { place: Place, limit: usize },
     /// The structure is sound, but quantization parameters are meaningless.
     Verify { report: Report },
 }
@@ -164,6 +168,14 @@ impl fmt::Display for LoadError {
             Self::OutputUnwritten { subgraph, tensor } => write!(
                 f,
                 "subgraph {subgraph}: output tensor {tensor} is written by nothing, expected one writer; {DAMAGED}"
+            ),
+            Self::Recursion { place, callee } => write!(
+                f,
+                "{place}: subgraph {callee} runs itself, expected calls without cycles; {DAMAGED}"
+            ),
+            Self::CallDepth { place, limit } => write!(
+                f,
+                "{place}: subgraphs run one another more than {limit} levels deep, expected {limit} at most; flatten the model's control flow"
             ),
             Self::Verify { report } => report.fmt(f),
         }

@@ -14,6 +14,7 @@ pub struct Graph {
     pub(super) file: schema::VerifiedModel<FileBytes>,
     pub(super) subgraphs: Vec<Subgraph>,
     pub(super) signatures: Vec<Signature>,
+    pub(super) variables: Vec<ResourceName>,
     pub(super) metadata: Vec<Metadata>,
     pub(super) description: Range<usize>,
 }
@@ -43,6 +44,8 @@ pub struct Tensor {
     pub shape: Shape,
     /// The shape with -1 on axes that are open, where the file gives one.
     pub shape_signature: Option<Box<[i32]>>,
+    /// Whether the file leaves even the number of axes open; [`shape`](Self::shape) is then a scalar's.
+    pub is_unranked: bool,
     /// Scale and zero point, where the file gives them.
     pub quantization: Option<Box<Quantization>>,
     /// Whether the tensor keeps its value from one inference to the next.
@@ -95,6 +98,21 @@ pub struct Operator {
     pub outputs: Vec<usize>,
     /// Tensors that describe inner values (LSTM), without data of their own.
     pub intermediates: Vec<usize>,
+    /// Subgraphs it runs: then and else, condition and body, or the one. No subgraph runs itself, however indirectly.
+    pub calls: Vec<usize>,
+    /// The resource variable that a VAR_HANDLE names, an index into [`Graph::variables`].
+    pub variable: Option<usize>,
+}
+
+/// The name of a resource variable: a tensor that operators read and assign, and that outlives an inference. Subgraphs
+/// that use the same name share the variable.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub struct ResourceName {
+    /// The group it belongs to; empty in most files.
+    pub container: String,
+    /// Its name within the group.
+    pub name: String,
 }
 
 /// A named entry point: its inputs and outputs by name.
@@ -131,7 +149,7 @@ pub struct Metadata {
 }
 
 impl Graph {
-    /// The subgraphs; the first is the one that an interpreter runs.
+    /// The subgraphs; the first is the one that an interpreter runs unless told otherwise.
     pub fn subgraphs(&self) -> &[Subgraph] {
         &self.subgraphs
     }
@@ -139,6 +157,16 @@ impl Graph {
     /// Named entry points; empty in files written before signatures existed.
     pub fn signatures(&self) -> &[Signature] {
         &self.signatures
+    }
+
+    /// The named entry point `key`.
+    pub fn signature(&self, key: &str) -> Option<&Signature> {
+        self.signatures.iter().find(|s| s.key == key)
+    }
+
+    /// The resource variables that operators name, in order of first use.
+    pub fn variables(&self) -> &[ResourceName] {
+        &self.variables
     }
 
     /// Named blocks of bytes.

@@ -1,15 +1,16 @@
 //! Reads the verified FlatBuffer into a [`Graph`] and checks everything that an index, a range or an edge can have wrong.
 
 use super::bytes::{FileBytes, aligned_copy};
+use super::calls::{called, check_calls};
 use super::error::{LoadError, Place};
-use super::graph::{
-    Data, Graph, Metadata, Operator, OperatorKind, Signature, SignatureTensor, Subgraph, Tensor,
-};
+use super::graph::{Data, Graph, Metadata, Operator, OperatorKind, ResourceName, Subgraph, Tensor};
 use super::report::Report;
+use super::signatures::signatures;
 use super::verify;
 use crate::schema::tflite::{self as schema, BuiltinOperator};
 use crate::schema::{StableBytes, verifier_options};
 use crate::tensor::{Quantization, Shape, TensorType};
+use std::collections::HashMap;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
@@ -161,19 +162,24 @@ fn read(bytes: FileBytes) -> Result<Graph, LoadError> {
             found: model.version(),
         });
     }
-    let reader = Reader {
+    let mut reader = Reader {
         file: file.bytes(),
         model,
         buffers: buffers(file.bytes(), model)?,
         codes: operator_codes(model)?,
+        variables: HashMap::new(),
     };
     let subgraphs = reader.subgraphs()?;
-    let signatures = reader.signatures(&subgraphs)?;
+    check_calls(&subgraphs)?;
+    let signatures = signatures(model, &subgraphs)?;
     let metadata = reader.metadata()?;
     let description = reader.range_of(model.description());
+    let mut variables: Vec<(ResourceName, usize)> = reader.variables.into_iter().collect();
+    variables.sort_unstable_by_key(|&(_, number)| number);
     Ok(Graph {
         subgraphs,
         signatures,
+        variables: variables.into_iter().map(|(name, _)| name).collect(),
         metadata,
         description,
         file,
@@ -253,6 +259,8 @@ struct Reader<'a> {
     model: schema::Model<'a>,
     buffers: Vec<Range<usize>>,
     codes: Vec<(OperatorKind, i32)>,
+    /// Numbers of the resource variables met so far.
+    variables: HashMap<ResourceName, usize>,
 }
 
 impl<'a> Reader<'a> {
@@ -260,20 +268,23 @@ impl<'a> Reader<'a> {
         text.map_or(0..0, |text| range_within(self.file, text.as_bytes()))
     }
 
-    fn subgraphs(&self) -> Result<Vec<Subgraph>, LoadError> {
+    fn subgraphs(&mut self) -> Result<Vec<Subgraph>, LoadError> {
         let tables = self
             .model
             .subgraphs()
             .filter(|subgraphs| !subgraphs.is_empty());
-        tables
-            .ok_or(LoadError::NoSubgraph)?
-            .iter()
-            .enumerate()
-            .map(|(index, table)| self.subgraph(index, table))
-            .collect()
+        let tables = tables.ok_or(LoadError::NoSubgraph)?;
+        let count = tables.len();
+        let read = |(index, table)| self.subgraph(index, count, table);
+        tables.iter().enumerate().map(read).collect()
     }
 
-    fn subgraph(&self, index: usize, table: schema::SubGraph<'a>) -> Result<Subgraph, LoadError> {
+    fn subgraph(
+        &mut self,
+        index: usize,
+        subgraphs: usize,
+        table: schema::SubGraph<'a>,
+    ) -> Result<Subgraph, LoadError> {
         let place = Place {
             subgraph: index,
             operator: None,
@@ -291,7 +302,7 @@ impl<'a> Reader<'a> {
                 subgraph: index,
                 operator: Some(number),
             };
-            operators.push(self.operator(place, operator, count)?);
+            operators.push(self.operator(place, operator, count, subgraphs)?);
         }
         let mut subgraph = Subgraph {
             tensors,
@@ -361,6 +372,7 @@ impl<'a> Reader<'a> {
             ty,
             shape,
             shape_signature: signature,
+            is_unranked: !table.has_rank() && shape.rank() == 0,
             quantization: table.quantization().and_then(quantization).map(Box::new),
             is_variable: table.is_variable(),
             name: self.range_of(table.name()),
@@ -395,10 +407,11 @@ impl<'a> Reader<'a> {
     }
 
     fn operator(
-        &self,
+        &mut self,
         place: Place,
         table: schema::Operator<'a>,
         tensors: usize,
+        subgraphs: usize,
     ) -> Result<Operator, LoadError> {
         let code = table.opcode_index();
         let (kind, version) = usize::try_from(code)
@@ -416,60 +429,43 @@ impl<'a> Reader<'a> {
                 found: *version,
             });
         }
+        let (kind, version) = (kind.clone(), *version);
+        let calls = called(&kind, table);
+        let calls = calls
+            .into_iter()
+            .map(|callee| index_below(callee, subgraphs, place, "called subgraph"));
+        let calls = calls.collect::<Result<_, _>>()?;
+        let variable = self.variable(&kind, table);
         let mut inputs = Vec::new();
         for found in table.inputs().iter().flatten() {
             inputs.push(match found {
                 -1 => None,
-                _ => Some(tensor_index(found, tensors, place, "operand tensor")?),
+                _ => Some(index_below(found, tensors, place, "operand tensor")?),
             });
         }
         Ok(Operator {
-            kind: kind.clone(),
-            version: *version,
+            kind,
+            version,
             inputs,
             outputs: indices(table.outputs(), tensors, place, "result tensor")?,
             intermediates: indices(table.intermediates(), tensors, place, "intermediate tensor")?,
+            calls,
+            variable,
         })
     }
 
-    fn signatures(&self, subgraphs: &[Subgraph]) -> Result<Vec<Signature>, LoadError> {
-        let mut signatures = Vec::new();
-        for table in self.model.signature_defs().iter().flatten() {
-            let number = table.subgraph_index();
-            let place = Place {
-                subgraph: 0,
-                operator: None,
-            };
-            let subgraph = usize::try_from(number)
-                .ok()
-                .filter(|&n| n < subgraphs.len());
-            let subgraph = subgraph.ok_or(LoadError::Index {
-                place,
-                what: "a signature's subgraph",
-                found: number.into(),
-                count: subgraphs.len(),
-            })?;
-            let place = Place {
-                subgraph,
-                operator: None,
-            };
-            let count = subgraphs[subgraph].tensors.len();
-            let mut inputs = Vec::new();
-            for map in table.inputs().iter().flatten() {
-                inputs.push(signature_tensor(map, count, place)?);
-            }
-            let mut outputs = Vec::new();
-            for map in table.outputs().iter().flatten() {
-                outputs.push(signature_tensor(map, count, place)?);
-            }
-            signatures.push(Signature {
-                key: table.signature_key().unwrap_or_default().to_owned(),
-                subgraph,
-                inputs,
-                outputs,
-            });
+    /// The number of the resource variable that a VAR_HANDLE names.
+    fn variable(&mut self, kind: &OperatorKind, table: schema::Operator<'a>) -> Option<usize> {
+        if *kind != OperatorKind::Builtin(BuiltinOperator::VAR_HANDLE) {
+            return None;
         }
-        Ok(signatures)
+        let options = table.builtin_options_as_var_handle_options()?;
+        let name = ResourceName {
+            container: options.container().unwrap_or_default().to_owned(),
+            name: options.shared_name().unwrap_or_default().to_owned(),
+        };
+        let next = self.variables.len();
+        Some(*self.variables.entry(name).or_insert(next))
     }
 
     fn metadata(&self) -> Result<Vec<Metadata>, LoadError> {
@@ -497,39 +493,21 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn signature_tensor(
-    map: schema::TensorMap<'_>,
-    tensors: usize,
-    place: Place,
-) -> Result<SignatureTensor, LoadError> {
-    let found = map.tensor_index();
-    let tensor = usize::try_from(found).ok().filter(|&index| index < tensors);
-    Ok(SignatureTensor {
-        name: map.name().unwrap_or_default().to_owned(),
-        tensor: tensor.ok_or(LoadError::Index {
-            place,
-            what: "a signature's tensor",
-            found: found.into(),
-            count: tensors,
-        })?,
-    })
-}
-
-fn tensor_index(
-    found: i32,
+/// An index as the file has it, where it is one.
+pub(super) fn index_below(
+    found: impl Into<i64>,
     count: usize,
     place: Place,
     what: &'static str,
 ) -> Result<usize, LoadError> {
-    usize::try_from(found)
-        .ok()
-        .filter(|&index| index < count)
-        .ok_or(LoadError::Index {
-            place,
-            what,
-            found: found.into(),
-            count,
-        })
+    let found = found.into();
+    let index = usize::try_from(found).ok().filter(|&index| index < count);
+    index.ok_or(LoadError::Index {
+        place,
+        what,
+        found,
+        count,
+    })
 }
 
 fn indices(
@@ -541,7 +519,7 @@ fn indices(
     vector
         .iter()
         .flatten()
-        .map(|found| tensor_index(found, count, place, what))
+        .map(|found| index_below(found, count, place, what))
         .collect()
 }
 

@@ -5,17 +5,21 @@
 //! knows no kernels: which operators can run is the registry's affair.
 
 mod bytes;
+mod calls;
 mod error;
 mod graph;
 mod load;
 mod metadata;
 mod report;
 pub mod rules;
+mod signatures;
 mod verify;
 
+pub use calls::MAX_CALL_DEPTH;
 pub use error::LoadError;
 pub use graph::{
-    Data, Graph, Metadata, Operator, OperatorKind, Signature, SignatureTensor, Subgraph, Tensor,
+    Data, Graph, Metadata, Operator, OperatorKind, ResourceName, Signature, SignatureTensor,
+    Subgraph, Tensor,
 };
 pub use load::{Candidate, Model};
 pub use report::{Finding, Location, Report, Severity};

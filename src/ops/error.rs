@@ -140,6 +140,27 @@ pub enum EvalError {
         found: i64,
         expected: &'static str,
     },
+    /// A resource variable is read before anything assigned it.
+    Unassigned { variable: String },
+    /// A resource variable holds another type than the operator reads.
+    VariableType {
+        variable: String,
+        found: TensorType,
+        expected: TensorType,
+    },
+    /// A resource variable holds another shape than the operator was prepared for.
+    VariableShape {
+        found: Box<Shape>,
+        expected: Box<Shape>,
+    },
+    /// An operator whose shapes depend on values cannot be prepared for these.
+    Prepare { source: PrepareError },
+    /// The inference needs more memory than the limit.
+    Memory { bytes: usize, limit: usize },
+    /// The inference takes more work than the limit.
+    Work { limit: u64 },
+    /// The loops of the inference take more rounds than the limit.
+    Loops { limit: u64 },
     /// A device failed.
     Device {
         device: String,
@@ -180,6 +201,34 @@ impl fmt::Display for EvalError {
                 found,
                 expected,
             } => write!(f, "operand {operand} holds {found}, expected {expected}"),
+            Self::Unassigned { variable } => write!(
+                f,
+                "variable {variable:?} is read before anything assigned it; run what initialises it first"
+            ),
+            Self::VariableType {
+                variable,
+                found,
+                expected,
+            } => write!(
+                f,
+                "variable {variable:?} holds {found}, the operator expects {expected}; convert the model again"
+            ),
+            Self::VariableShape { found, expected } => {
+                write!(f, "the variable holds shape {found}, expected {expected}")
+            }
+            Self::Prepare { source } => source.fmt(f),
+            Self::Memory { bytes, limit } => write!(
+                f,
+                "the inference needs {bytes} bytes for its tensors, the limit is {limit}; raise it with arena_limit if the model is trusted"
+            ),
+            Self::Work { limit } => write!(
+                f,
+                "the inference takes more than {limit} units of work, the limit; raise it with work_limit if the model is trusted"
+            ),
+            Self::Loops { limit } => write!(
+                f,
+                "the loops of the inference take more than {limit} rounds, the limit; raise it with loop_limit if the model is trusted"
+            ),
             Self::Device {
                 device,
                 fault,
@@ -193,6 +242,7 @@ impl std::error::Error for EvalError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Tensor { source } => Some(source),
+            Self::Prepare { source } => Some(source),
             _ => None,
         }
     }

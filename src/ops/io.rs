@@ -1,6 +1,6 @@
 //! The tensors a kernel works on, carved out of the arena without overlap and without unsafe code.
 
-use super::EvalError;
+use super::{EvalError, Variables};
 use crate::model::{Graph, Tensor};
 use crate::tensor::{Element, Shape, TensorMut, TensorRef};
 use std::ops::Range;
@@ -14,6 +14,8 @@ pub enum Place {
     File,
     /// Among the constants computed at build time, by number.
     Folded(usize),
+    /// Nowhere yet: its shape follows from values, and the inference that computes it decides.
+    Open,
 }
 
 /// A tensor as a step of the plan knows it.
@@ -45,6 +47,7 @@ pub struct KernelIo<'a> {
     operands: &'a StepOperands,
     folded: &'a [Box<[u64]>],
     arena: &'a mut [u8],
+    variables: Option<&'a mut Variables>,
 }
 
 /// An operand: absent, or its data.
@@ -78,7 +81,31 @@ impl<'a> KernelIo<'a> {
             operands,
             folded,
             arena,
+            variables: None,
         }
+    }
+
+    /// With the interpreter's resource variables.
+    pub fn with_variables(mut self, variables: &'a mut Variables) -> Self {
+        self.variables = Some(variables);
+        self
+    }
+
+    /// The resource variables, and the operands beside them.
+    ///
+    /// # Errors
+    /// The operator runs where there are none: while constants are computed.
+    pub fn split_variables(&mut self) -> Result<(&mut Variables, KernelIo<'_>), EvalError> {
+        let variables = self.variables.as_deref_mut();
+        let io = KernelIo {
+            graph: self.graph,
+            tensors: self.tensors,
+            operands: self.operands,
+            folded: self.folded,
+            arena: self.arena,
+            variables: None,
+        };
+        Ok((variables.ok_or(EvalError::Operand { slot: 0 })?, io))
     }
 
     /// The number of operands, left-out ones included.
@@ -208,6 +235,7 @@ impl<'a> KernelIo<'a> {
                     let first = inputs.iter().position(|&s| same_place(input(s), range));
                     shared[first.unwrap_or(id)]
                 }
+                Place::Open => return Err(EvalError::Operand { slot }),
                 Place::File => self.graph.data(tensor).ok_or(EvalError::Operand { slot })?,
                 Place::Folded(number) => {
                     let words = self

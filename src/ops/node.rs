@@ -54,8 +54,17 @@ pub struct Node<'a> {
 pub trait KnownTensors {
     /// The shape of tensor `index`.
     fn shape(&self, index: usize) -> Option<Shape>;
-    /// The bytes of tensor `index` where they are known before inference.
+    /// The bytes of tensor `index` where no inference changes them.
     fn constant(&self, index: usize) -> Option<&[u8]>;
+    /// The bytes of tensor `index` where they are known now. Operators that are prepared during an inference know what
+    /// has been computed before them; what they make of it holds for this inference alone.
+    fn value(&self, index: usize) -> Option<&[u8]> {
+        self.constant(index)
+    }
+    /// The shape that resource variable `number` has now, where it is known.
+    fn variable(&self, _number: usize) -> Option<Shape> {
+        None
+    }
 }
 
 /// Nothing beyond the file.
@@ -85,7 +94,7 @@ pub struct NodeTensor<'a> {
     /// Scale and zero point.
     pub quantization: Option<&'a Quantization>,
     tensor: &'a Tensor,
-    constant: Option<&'a [u8]>,
+    known: &'a dyn KnownTensors,
 }
 
 impl<'a> Node<'a> {
@@ -148,8 +157,13 @@ impl<'a> Node<'a> {
             shape: self.known.shape(index)?,
             quantization: tensor.quantization.as_deref(),
             tensor,
-            constant: self.known.constant(index),
+            known: self.known,
         })
+    }
+
+    /// The shape that resource variable `number` has now, where it is known.
+    pub fn variable(&self, number: usize) -> Option<Shape> {
+        self.known.variable(number)
     }
 
     /// The operand in `slot`, or `None` where it is left out.
@@ -193,30 +207,33 @@ impl<'a> NodeTensor<'a> {
         self.tensor
     }
 
-    /// Whether the value is known before inference.
+    /// Whether the value is the same at every inference, so that work on it is worth keeping.
     pub fn is_constant(&self) -> bool {
-        self.constant.is_some()
+        self.known.constant(self.index).is_some()
     }
 
-    /// The value, where it is known before inference.
+    /// The value, where it is known. An operator that gets none may be prepared again during each inference, when its
+    /// operands have been computed: whatever needs a value can ask for it here.
     ///
     /// # Errors
-    /// The model computes it, or `T` is not its element type.
+    /// The model computes it and has not done so yet, or `T` is not its element type.
     pub fn constant<T: Element>(&self) -> Result<&'a [T], PrepareError> {
         let operand = self.operand;
-        let bytes = self.constant.ok_or(PrepareError::NotConstant { operand })?;
+        let bytes = self.constant_bytes()?;
         TensorRef::new(self.ty, self.shape, self.quantization, bytes)
             .and_then(|tensor| tensor.as_slice())
             .map_err(|source| PrepareError::Tensor { operand, source })
     }
 
-    /// The bytes of the value, where it is known before inference.
+    /// The bytes of the value, where it is known; as [`constant`](Self::constant).
     ///
     /// # Errors
-    /// The model computes it.
+    /// The model computes it and has not done so yet.
     pub fn constant_bytes(&self) -> Result<&'a [u8], PrepareError> {
         let operand = self.operand;
-        self.constant.ok_or(PrepareError::NotConstant { operand })
+        self.known
+            .value(self.index)
+            .ok_or(PrepareError::NotConstant { operand })
     }
 
     /// The one scale and zero point of the tensor.

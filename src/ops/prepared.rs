@@ -13,7 +13,7 @@ pub struct OpDef {
     pub name: &'static str,
     /// The versions of the operator that are implemented.
     pub versions: RangeInclusive<i32>,
-    /// The combinations of element types that have a kernel.
+    /// The combinations of element types that have a kernel; empty where any will do, because subgraphs decide.
     pub types: &'static [TypeRow],
     /// Reports every rule on quantization parameters that the operator breaks.
     pub check: fn(&Node<'_>, &mut Report),
@@ -98,10 +98,24 @@ pub struct Work {
     pub macs: u64,
 }
 
+/// How an operator runs subgraphs, each by its index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ControlFlow {
+    /// One of two on the operands behind the first, as the first says; its results are the operator's.
+    If { then: usize, otherwise: usize },
+    /// `body` on its own results, at first on the operands, for as long as `condition` says of them.
+    While { condition: usize, body: usize },
+    /// The subgraph, without operands or results, at the first inference alone.
+    Once { init: usize },
+}
+
 /// What preparing an operator gives.
 pub struct Prepared {
-    /// The computation; `None` where the result is the operand in slot 0 under another shape.
+    /// The computation; `None` where the result is the operand in slot 0 under another shape, or where the operator
+    /// runs subgraphs.
     pub kernel: Option<Box<dyn Kernel>>,
+    /// Which subgraphs the operator runs; whoever prepares them knows the shapes of the results.
+    pub control: Option<ControlFlow>,
     /// The shape of each result.
     pub outputs: Vec<Shape>,
     /// Bytes of each scratch buffer, which lives in the arena during this operator alone.
@@ -124,6 +138,7 @@ impl Prepared {
     pub fn boxed(kernel: Box<dyn Kernel>, outputs: impl Into<Vec<Shape>>) -> Self {
         Self {
             kernel: Some(kernel),
+            control: None,
             outputs: outputs.into(),
             scratch: Vec::new(),
             work: Work::default(),
@@ -144,11 +159,22 @@ impl Prepared {
     pub fn alias(shape: Shape) -> Self {
         Self {
             kernel: None,
+            control: None,
             outputs: vec![shape],
             scratch: Vec::new(),
             work: Work::default(),
             stateful: false,
             is_constant: false,
+        }
+    }
+
+    /// Subgraphs to run.
+    pub fn control(control: ControlFlow) -> Self {
+        Self {
+            control: Some(control),
+            outputs: Vec::new(),
+            stateful: true,
+            ..Self::alias(Shape::SCALAR)
         }
     }
 

@@ -11,6 +11,9 @@ pub const OPERATORS: &[&OpDef] = &[
     &super::atan2::DEF,
     &super::average_pool_2d::DEF,
     &super::bitwise::DEF_XOR,
+    &super::resources::DEF_ASSIGN_VARIABLE,
+    &super::average_pool_2d::DEF,
+    &super::control_flow::DEF_CALL_ONCE,
     &super::cast::DEF,
     &super::elementwise::DEF_CEIL,
     &super::conv_2d::DEF,
@@ -32,6 +35,7 @@ pub const OPERATORS: &[&OpDef] = &[
     &super::comparisons::DEF_GREATER_EQUAL,
     &super::hard_swish::DEF,
     &super::l2_normalization::DEF,
+    &super::control_flow::DEF_IF,
     &super::leaky_relu::DEF,
     &super::comparisons::DEF_LESS,
     &super::comparisons::DEF_LESS_EQUAL,
@@ -59,6 +63,8 @@ pub const OPERATORS: &[&OpDef] = &[
     &super::reduce::DEF_MAX,
     &super::reduce::DEF_MIN,
     &super::reduce::DEF_PROD,
+    &super::range::DEF,
+    &super::resources::DEF_READ_VARIABLE,
     &super::relu::DEF_RELU,
     &super::relu::DEF_RELU6,
     &super::relu::DEF_0_TO_1,
@@ -80,7 +86,12 @@ pub const OPERATORS: &[&OpDef] = &[
     &super::add_sub::DEF_SUB,
     &super::mean_sum::DEF_SUM,
     &super::logistic::DEF_TANH,
+    &super::topk_v2::DEF,
     &super::transpose_conv::DEF,
+    &super::unique::DEF,
+    &super::resources::DEF_VAR_HANDLE,
+    &super::where_::DEF,
+    &super::control_flow::DEF_WHILE,
 ];
 
 /// The definition that runs an operator: its code, its version and its types match.
@@ -88,7 +99,7 @@ pub fn find(node: &Node<'_>) -> Option<&'static OpDef> {
     OPERATORS.iter().copied().find(|def| {
         is(def, &node.operator().kind)
             && def.versions.contains(&node.operator().version)
-            && def.types.iter().any(|row| row.matches(node))
+            && (def.types.is_empty() || def.types.iter().any(|row| row.matches(node)))
     })
 }
 

@@ -40,6 +40,7 @@ pub enum Field {
     Byte(i8),
     Int(i32),
     Ints(Vec<i32>),
+    Text(&'static str),
 }
 
 /// An operator; its code is entered in the file's list of codes once per operator.
@@ -58,11 +59,21 @@ pub struct Operator {
 #[derive(Clone, Default)]
 pub struct Signature {
     pub key: &'static str,
+    pub subgraph: u32,
     pub inputs: Vec<(&'static str, u32)>,
     pub outputs: Vec<(&'static str, u32)>,
 }
 
-/// A model with one subgraph.
+/// A subgraph beside the first.
+#[derive(Clone, Default)]
+pub struct Subgraph {
+    pub tensors: Vec<Tensor>,
+    pub operators: Vec<Operator>,
+    pub inputs: Vec<i32>,
+    pub outputs: Vec<i32>,
+}
+
+/// A model whose first subgraph stands in its own fields.
 #[derive(Clone)]
 pub struct Model {
     pub version: u32,
@@ -71,6 +82,8 @@ pub struct Model {
     pub operators: Vec<Operator>,
     pub inputs: Vec<i32>,
     pub outputs: Vec<i32>,
+    /// Subgraphs from number 1 on.
+    pub others: Vec<Subgraph>,
     pub metadata: Vec<(&'static str, Vec<u8>)>,
     pub signatures: Vec<Signature>,
 }
@@ -84,6 +97,7 @@ impl Default for Model {
             operators: Vec::new(),
             inputs: Vec::new(),
             outputs: Vec::new(),
+            others: Vec::new(),
             metadata: Vec::new(),
             signatures: Vec::new(),
         }
@@ -207,26 +221,21 @@ impl Model {
         let b = &mut Builder::new();
         // Model: 0 version, 1 operator_codes, 2 subgraphs, 3 description, 4 buffers, 6 metadata, 7 signature_defs.
         let mut buffers = vec![buffer(b, None)];
-        let tensors: Vec<_> = self
-            .tensors
-            .iter()
-            .map(|tensor| tensor.write(b, &mut buffers))
-            .collect();
-        let codes: Vec<_> = self.operators.iter().map(|o| o.write_code(b)).collect();
-        let operators: Vec<_> = (0..)
-            .zip(&self.operators)
-            .map(|(i, o)| o.write(b, i))
-            .collect();
-        let tensors = vector(b, &tensors);
-        let operators = vector(b, &operators);
-        let inputs = vector(b, &self.inputs);
-        let outputs = vector(b, &self.outputs);
-        let subgraph = table(b, |b| {
-            b.push_slot_always(slot(0), tensors);
-            b.push_slot_always(slot(1), inputs);
-            b.push_slot_always(slot(2), outputs);
-            b.push_slot_always(slot(3), operators);
-        });
+        let first = Subgraph {
+            tensors: self.tensors.clone(),
+            operators: self.operators.clone(),
+            inputs: self.inputs.clone(),
+            outputs: self.outputs.clone(),
+        };
+        let all: Vec<&Subgraph> = std::iter::once(&first).chain(&self.others).collect();
+        let operators = all.iter().flat_map(|subgraph| &subgraph.operators);
+        let codes: Vec<_> = operators.map(|o| o.write_code(b)).collect();
+        let mut code = 0;
+        let mut subgraphs = Vec::new();
+        for subgraph in all {
+            subgraphs.push(subgraph.write(b, &mut buffers, code));
+            code += subgraph.operators.len() as u32;
+        }
         let mut metadata = Vec::new();
         for (name, data) in &self.metadata {
             let name = text(b, name);
@@ -239,7 +248,7 @@ impl Model {
         }
         let signatures: Vec<_> = self.signatures.iter().map(|s| s.write(b)).collect();
         let codes = vector(b, &codes);
-        let subgraphs = vector(b, &[subgraph]);
+        let subgraphs = vector(b, &subgraphs);
         let description = text(b, self.description);
         let buffers = vector(b, &buffers);
         let metadata = vector(b, &metadata);
@@ -255,6 +264,27 @@ impl Model {
         });
         b.finish(model, Some("TFL3"));
         b.finished_data().to_vec()
+    }
+}
+
+impl Subgraph {
+    /// SubGraph: 0 tensors, 1 inputs, 2 outputs, 3 operators. `code` is the place of the first operator's code.
+    fn write(&self, b: &mut Builder, buffers: &mut Vec<Offset>, code: u32) -> Offset {
+        let tensors: Vec<_> = self.tensors.iter().map(|t| t.write(b, buffers)).collect();
+        let operators: Vec<_> = (code..)
+            .zip(&self.operators)
+            .map(|(code, operator)| operator.write(b, code))
+            .collect();
+        let tensors = vector(b, &tensors);
+        let operators = vector(b, &operators);
+        let inputs = vector(b, &self.inputs);
+        let outputs = vector(b, &self.outputs);
+        table(b, |b| {
+            b.push_slot_always(slot(0), tensors);
+            b.push_slot_always(slot(1), inputs);
+            b.push_slot_always(slot(2), outputs);
+            b.push_slot_always(slot(3), operators);
+        })
     }
 }
 
@@ -329,8 +359,10 @@ impl Operator {
         let options = self.options.as_ref().map(|(number, fields)| {
             let mut vectors = Vec::new();
             for (_, field) in fields {
-                if let Field::Ints(values) = field {
-                    vectors.push(vector(b, values));
+                match field {
+                    Field::Ints(values) => vectors.push(vector(b, values)),
+                    Field::Text(value) => vectors.push(text(b, value)),
+                    Field::Byte(_) | Field::Int(_) => {}
                 }
             }
             let mut vectors = vectors.into_iter();
@@ -339,7 +371,7 @@ impl Operator {
                     match field {
                         Field::Byte(value) => b.push_slot_always::<i8>(slot(*id), *value),
                         Field::Int(value) => b.push_slot_always::<i32>(slot(*id), *value),
-                        Field::Ints(_) => {
+                        Field::Ints(_) | Field::Text(_) => {
                             let vector = vectors.next().expect("one per field");
                             b.push_slot_always(slot(*id), vector);
                         }
@@ -381,6 +413,7 @@ impl Signature {
             b.push_slot_always(slot(0), inputs);
             b.push_slot_always(slot(1), outputs);
             b.push_slot_always(slot(2), key);
+            b.push_slot_always::<u32>(slot(4), self.subgraph);
         })
     }
 }

@@ -1,0 +1,308 @@
+//! One subgraph at one place that runs it, prepared for the shapes it is given there.
+//!
+//! The operators up to the first that cannot be prepared without values are steps over a fixed arena. From that operator on,
+//! the [`Tail`] prepares and places each operator as it comes.
+
+use super::arena::Arena;
+use super::control::{Control, Given};
+use super::error::InvokeError;
+use super::observer::{Observer, OperatorEvent, OperatorInfo};
+use super::runtime::Runtime;
+use super::tail::Tail;
+use super::tensors::Tensors;
+use crate::model::{Graph, Model};
+use crate::ops::{EvalError, Kernel, KernelIo, Operand, Place, RunsOn, StepOperands, Work};
+use crate::tensor::{TensorError, TensorRef};
+use std::time::Instant;
+
+pub(super) struct Program {
+    pub(super) subgraph: usize,
+    /// The operators that are prepared once, in execution order.
+    pub(super) steps: Vec<Step>,
+    pub(super) inputs: Vec<Operand>,
+    /// As the last inference left them.
+    pub(super) outputs: Vec<Operand>,
+    pub(super) variables: Vec<VariableTensor>,
+    pub(super) arena: Arena,
+    /// Bytes at the front of the arena that the steps use.
+    pub(super) arena_bytes: usize,
+    pub(super) folded: Vec<Box<[u64]>>,
+    /// Bytes counted for it, without the programs that it runs.
+    pub(super) memory: usize,
+    /// Units of work of the steps.
+    pub(super) work: u64,
+    /// Where shapes may depend on values.
+    pub(super) tail: Option<Box<Tail>>,
+}
+
+/// One operator in execution order.
+pub(super) struct Step {
+    pub(super) operator: usize,
+    pub(super) operands: StepOperands,
+    pub(super) action: Action,
+    pub(super) work: Work,
+}
+
+/// What a step does.
+pub(super) enum Action {
+    /// Nothing: the result is the first operand under another shape.
+    Alias,
+    /// Nothing: the result was computed when the program was built.
+    Constant,
+    Kernel(Box<dyn Kernel>),
+    Control(Control),
+}
+
+/// A tensor that keeps its value between inferences, and what fills it at first.
+pub(super) struct VariableTensor {
+    pub(super) operand: Operand,
+    pub(super) fill: u8,
+}
+
+impl Action {
+    /// What [`OperatorInfo`] says of it.
+    pub(super) fn kernel(&self) -> &'static str {
+        match self {
+            Self::Alias => "alias",
+            Self::Constant => "constant",
+            Self::Kernel(kernel) => kernel.name(),
+            Self::Control(control) => control.name(),
+        }
+    }
+
+    pub(super) fn runs_on(&self) -> RunsOn {
+        match self {
+            Self::Kernel(kernel) => kernel.runs_on(),
+            _ => RunsOn::Cpu,
+        }
+    }
+}
+
+impl Program {
+    /// Computes the outputs from the inputs as they are.
+    pub(super) fn run(
+        &mut self,
+        runtime: &mut Runtime,
+        mut observer: Option<&mut dyn Observer>,
+    ) -> Result<(), InvokeError> {
+        let model = runtime.model.clone();
+        let failed = |operator, source| InvokeError::new(&model, self.subgraph, operator, source);
+        runtime
+            .budget
+            .spend(self.work)
+            .map_err(|source| failed(0, source))?;
+        if let Some(tail) = &self.tail {
+            tail.restore_outputs(&mut self.outputs);
+        }
+        for number in 0..self.steps.len() {
+            let start = observer.is_some().then(Instant::now);
+            if let Unforeseen::Shapes { has_run } = self.step(number, &model, runtime)? {
+                return self.run_tail(number, has_run, runtime, observer);
+            }
+            if let (Some(observer), Some(start)) = (observer.as_deref_mut(), start) {
+                observer.operator(&OperatorEvent {
+                    duration: start.elapsed(),
+                    info: self.operator_info(&model, number),
+                    outputs: &self.steps[number].operands.outputs,
+                    tensors: self.tensors(model.graph()),
+                });
+            }
+        }
+        let operators = model.graph().subgraphs()[self.subgraph].operators.len();
+        if self.steps.len() < operators {
+            return self.run_tail(self.steps.len(), false, runtime, observer);
+        }
+        Ok(())
+    }
+
+    /// Runs the operators from `first` on as a tail; `has_run` says that the first of them has computed already.
+    fn run_tail(
+        &mut self,
+        first: usize,
+        has_run: bool,
+        runtime: &mut Runtime,
+        observer: Option<&mut dyn Observer>,
+    ) -> Result<(), InvokeError> {
+        let mut tail = self
+            .tail
+            .take()
+            .expect("programs whose shapes may depend on values have a tail");
+        let result = tail.run(self, first, has_run, runtime, observer);
+        self.tail = Some(tail);
+        result
+    }
+
+    fn step(
+        &mut self,
+        number: usize,
+        model: &Model,
+        runtime: &mut Runtime,
+    ) -> Result<Unforeseen, InvokeError> {
+        let graph = model.graph();
+        let declared = &graph.subgraphs()[self.subgraph].tensors;
+        let step = &mut self.steps[number];
+        let operands = &step.operands;
+        let failed = |source| InvokeError::new(model, self.subgraph, step.operator, source);
+        match &mut step.action {
+            Action::Alias | Action::Constant => {}
+            Action::Kernel(kernel) => {
+                let arena = self.arena.bytes_mut();
+                let io = KernelIo::new(graph, declared, operands, &self.folded, arena);
+                match kernel.eval(&mut io.with_variables(&mut runtime.variables)) {
+                    Err(EvalError::VariableShape { .. }) if self.tail.is_some() => {
+                        return Ok(Unforeseen::Shapes { has_run: false });
+                    }
+                    result => result.map_err(failed)?,
+                }
+            }
+            Action::Control(control) => {
+                let tensors = Tensors {
+                    graph,
+                    declared,
+                    arena: self.arena.bytes(),
+                    folded: &self.folded,
+                };
+                let place = (self.subgraph, step.operator);
+                control.run(&operands.inputs, tensors, place, runtime)?;
+                if !control.gives(&operands.outputs) {
+                    return Ok(Unforeseen::Shapes { has_run: true });
+                }
+                control
+                    .copy_results(graph, &operands.outputs, self.arena.bytes_mut())
+                    .map_err(failed)?;
+            }
+        }
+        Ok(Unforeseen::Nothing)
+    }
+
+    /// The memory of its tensors.
+    pub(super) fn tensors<'a>(&'a self, graph: &'a Graph) -> Tensors<'a> {
+        Tensors {
+            graph,
+            declared: &graph.subgraphs()[self.subgraph].tensors,
+            arena: self.arena.bytes(),
+            folded: &self.folded,
+        }
+    }
+
+    /// A tensor's data.
+    pub(super) fn view<'a>(
+        &'a self,
+        graph: &'a Graph,
+        operand: &Operand,
+    ) -> Result<TensorRef<'a>, TensorError> {
+        self.tensors(graph).view(operand)
+    }
+
+    /// Gives input `index` a value of its shape; an input that is known to be constant has it already.
+    pub(super) fn set_input(&mut self, index: usize, bytes: &[u8]) -> Result<(), EvalError> {
+        let missing = EvalError::Operand { slot: index };
+        let Some(operand) = self.inputs.get(index) else {
+            return Err(missing);
+        };
+        if let Place::Arena(range) = &operand.place {
+            self.arena
+                .bytes_mut()
+                .get_mut(range.clone())
+                .filter(|to| to.len() == bytes.len())
+                .ok_or(missing)?
+                .copy_from_slice(bytes);
+        }
+        Ok(())
+    }
+
+    /// What it was built for.
+    pub(super) fn given(&self) -> Vec<Given> {
+        let given = |operand: &Operand| Given {
+            shape: operand.shape,
+            value: match operand.place {
+                Place::Folded(number) => self.folded.get(number).cloned(),
+                _ => None,
+            },
+        };
+        self.inputs.iter().map(given).collect()
+    }
+
+    /// What `operators` of the interpreter shows of operator `number`.
+    pub(super) fn operator_info<'a>(&self, model: &'a Model, number: usize) -> OperatorInfo<'a> {
+        let kind = &model.graph().subgraphs()[self.subgraph].operators[number].kind;
+        match (self.steps.get(number), &self.tail) {
+            (Some(step), _) => OperatorInfo {
+                index: number,
+                kind,
+                kernel: step.action.kernel(),
+                runs_on: step.action.runs_on(),
+                macs: step.work.macs,
+            },
+            (None, Some(tail)) => tail.operator_info(kind, number),
+            (None, None) => unreachable!("every operator is a step or in the tail"),
+        }
+    }
+
+    /// Bytes of its arena and of those of the programs it runs.
+    pub(super) fn total_arena_bytes(&self) -> usize {
+        let below: usize = self.programs().map(Self::total_arena_bytes).sum();
+        self.arena.bytes().len().max(self.arena_bytes) + below
+    }
+
+    /// Bytes counted for it and the programs it runs.
+    pub(super) fn total_memory(&self) -> usize {
+        self.memory + self.programs().map(Self::total_memory).sum::<usize>()
+    }
+
+    /// The programs it runs.
+    fn programs(&self) -> impl Iterator<Item = &Self> {
+        let steps = self.steps.iter().filter_map(|step| match &step.action {
+            Action::Control(control) => Some(control),
+            _ => None,
+        });
+        let tail = self.tail.iter().flat_map(|tail| tail.controls());
+        steps.chain(tail).flat_map(Control::programs)
+    }
+
+    /// Gives its variable tensors and those of the programs it runs their first values.
+    pub(super) fn reset(&mut self) {
+        for variable in &self.variables {
+            if let Place::Arena(range) = &variable.operand.place
+                && let Some(bytes) = self.arena.bytes_mut().get_mut(range.clone())
+            {
+                bytes.fill(variable.fill);
+            }
+        }
+        for step in &mut self.steps {
+            if let Action::Control(control) = &mut step.action {
+                control.reset();
+            }
+        }
+        for control in self.tail.iter_mut().flat_map(|tail| tail.controls_mut()) {
+            control.reset();
+        }
+    }
+
+    /// Takes over the values of variable tensors that have the same size in another program of the same subgraph.
+    pub(super) fn keep_state(&mut self, from: &Self) {
+        for variable in &self.variables {
+            let same = from
+                .variables
+                .iter()
+                .find(|other| other.operand.tensor == variable.operand.tensor);
+            if let Place::Arena(to) = &variable.operand.place
+                && let Some(Place::Arena(range)) = same.map(|other| &other.operand.place)
+                && let Some(bytes) = from.arena.bytes().get(range.clone())
+                && let Some(to) = self.arena.bytes_mut().get_mut(to.clone())
+                && to.len() == bytes.len()
+            {
+                to.copy_from_slice(bytes);
+            }
+        }
+    }
+}
+
+/// Whether a step's results have the shapes that were foreseen when the program was built.
+enum Unforeseen {
+    Nothing,
+    /// They have not; the step has computed them or will do so when its place is known.
+    Shapes {
+        has_run: bool,
+    },
+}
