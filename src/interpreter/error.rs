@@ -170,7 +170,7 @@ impl BuildError {
                 operator,
                 source,
                 ..
-            } => InvokeError::new(model, subgraph, operator, EvalError::Prepare { source }),
+            } => InvokeError::new(model, subgraph, operator, source.into()),
             Self::Constant {
                 subgraph,
                 operator,
@@ -182,13 +182,11 @@ impl BuildError {
             Self::TooManyOperators { limit } => here(EvalError::Work {
                 limit: limit as u64,
             }),
-            Self::Unsized { ty, .. } => here(EvalError::Prepare {
-                source: PrepareError::Type {
-                    operand: "result",
-                    found: ty,
-                    expected: "elements of a fixed size",
-                },
-            }),
+            Self::Unsized { ty, .. } => here(EvalError::from(PrepareError::Type {
+                operand: "result",
+                found: ty,
+                expected: "elements of a fixed size",
+            })),
             other => here(EvalError::Device {
                 device: "delegate".to_owned(),
                 fault: DeviceFault::Failed,

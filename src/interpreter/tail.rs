@@ -276,7 +276,7 @@ impl Tail {
             if let Some(Runner::Delegate(_)) = runner {
                 let error = other_shape(&last.operands, &operands);
                 self.prepared[number] = Some(last);
-                return Err(failed(EvalError::Prepare { source: error }));
+                return Err(failed(error.into()));
             }
             let below = last.control.iter().flat_map(Control::programs);
             let memory = below.map(Program::total_memory).sum();
@@ -287,8 +287,8 @@ impl Tail {
         };
         let current = Current::new(program.tensors(graph), &self.now, &runtime.variables);
         let node = Node::new(graph, index, number, &current).expect("operators were counted");
-        let prepared = (def.prepare)(&node, &runtime.settings)
-            .map_err(|source| failed(EvalError::Prepare { source }))?;
+        let prepared =
+            (def.prepare)(&node, &runtime.settings).map_err(|source| failed(source.into()))?;
         let is_general = !current.was_asked();
         let control = match prepared.control {
             Some(flow) => {
@@ -360,12 +360,10 @@ impl Tail {
         let mut operands = Vec::with_capacity(shapes.len());
         for (&tensor, &shape) in subgraph.operators[number].outputs.iter().zip(shapes) {
             let ty = subgraph.tensors[tensor].ty;
-            let bytes = ty.bytes(shape.count()).ok_or(EvalError::Prepare {
-                source: PrepareError::Type {
-                    operand: "result",
-                    found: ty,
-                    expected: "elements of a fixed size",
-                },
+            let bytes = ty.bytes(shape.count()).ok_or(PrepareError::Type {
+                operand: "result",
+                found: ty,
+                expected: "elements of a fixed size",
             })?;
             let until = self.last_use[tensor].max(number);
             self.now[tensor] = Operand {

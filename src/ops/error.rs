@@ -154,7 +154,7 @@ pub enum EvalError {
         expected: Box<Shape>,
     },
     /// An operator whose shapes depend on values cannot be prepared for these.
-    Prepare { source: PrepareError },
+    Prepare { source: Box<PrepareError> },
     /// The inference needs more memory than the limit.
     Memory { bytes: usize, limit: usize },
     /// The inference takes more work than the limit.
@@ -242,8 +242,16 @@ impl std::error::Error for EvalError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Tensor { source } => Some(source),
-            Self::Prepare { source } => Some(source),
+            Self::Prepare { source } => Some(source.as_ref()),
             _ => None,
+        }
+    }
+}
+
+impl From<PrepareError> for EvalError {
+    fn from(source: PrepareError) -> Self {
+        Self::Prepare {
+            source: Box::new(source),
         }
     }
 }

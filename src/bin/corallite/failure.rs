@@ -59,7 +59,10 @@ pub enum Failure {
         first: Shape,
     },
     /// An inference failed.
-    Invoke { model: PathBuf, source: InvokeError },
+    Invoke {
+        model: PathBuf,
+        source: Box<InvokeError>,
+    },
     /// An input or output could not be accessed.
     Access { model: PathBuf, source: AccessError },
     /// An output whose elements NumPy has no type for.

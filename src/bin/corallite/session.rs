@@ -211,7 +211,7 @@ fn invoke(
     }
     interpreter.invoke().map_err(|source| Failure::Invoke {
         model: case.model.clone(),
-        source,
+        source: Box::new(source),
     })
 }
 
