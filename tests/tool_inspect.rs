@@ -30,6 +30,7 @@ fn furnished() -> Model {
         ],
         signatures: vec![Signature {
             key: "serving_default",
+            subgraph: 0,
             inputs: vec![("x", 0)],
             outputs: vec![("y", 3)],
         }],

@@ -38,7 +38,7 @@ pub(super) fn build_program(
     let model = runtime.model.clone();
     let graph = model.graph();
     let subgraph = &graph.subgraphs()[index];
-    runtime.count_operators(subgraph.operators.len())?;
+    runtime.count_program(subgraph.operators.len())?;
     let mut known = Known::new(graph, index, given);
     let folded = known.constants.iter().map(|words| size_of_val(&**words));
     let folded: usize = folded.sum();

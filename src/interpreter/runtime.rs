@@ -11,6 +11,9 @@ use crate::tensor::Shape;
 /// runs it: as many as a model file can hold. A few subgraphs that run one another twice would be more.
 pub(super) const MAX_OPERATORS: usize = 200_000;
 
+/// What a program costs beside its operators, counted in operators.
+const PROGRAM: usize = 100;
+
 /// What a caller grants a model.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
@@ -79,9 +82,9 @@ impl Runtime {
         self.operators = 0;
     }
 
-    /// Counts operators about to be prepared.
-    pub(super) fn count_operators(&mut self, count: usize) -> Result<(), BuildError> {
-        self.operators = self.operators.saturating_add(count);
+    /// Counts a program of `count` operators that is about to be prepared.
+    pub(super) fn count_program(&mut self, count: usize) -> Result<(), BuildError> {
+        self.operators = self.operators.saturating_add(count + PROGRAM);
         if self.operators > MAX_OPERATORS {
             return Err(BuildError::TooManyOperators {
                 limit: MAX_OPERATORS,

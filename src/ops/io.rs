@@ -128,6 +128,22 @@ impl<'a> KernelIo<'a> {
         outputs: [usize; O],
         scratch: [usize; S],
     ) -> Result<Views<'_, I, O, S>, EvalError> {
+        let (views, []) = self.views_and_state(inputs, [], outputs, scratch)?;
+        Ok(views)
+    }
+
+    /// As [`views`](Self::views), with operands that the operator changes: variable tensors, which keep what it writes
+    /// until the next inference. `state` gives their slots among the operands, none of which may be in `inputs`.
+    ///
+    /// # Errors
+    /// A slot that the operator does not have, or state that is left out or no tensor of the arena.
+    pub fn views_and_state<const I: usize, const V: usize, const O: usize, const S: usize>(
+        &mut self,
+        inputs: [usize; I],
+        state: [usize; V],
+        outputs: [usize; O],
+        scratch: [usize; S],
+    ) -> Result<(Views<'_, I, O, S>, [TensorMut<'_>; V]), EvalError> {
         let operands = self.operands;
         let input = |slot: usize| operands.inputs.get(slot).and_then(Option::as_ref);
         // Every distinct piece of the arena, then sorted by position and cut off one after the other.
@@ -154,13 +170,18 @@ impl<'a> KernelIo<'a> {
                 add(range, id)?;
             }
         }
-        for (id, &slot) in outputs.iter().enumerate() {
-            let operand = operands
-                .outputs
-                .get(slot)
-                .ok_or(EvalError::Operand { slot })?;
+        // What is written, each with its operand.
+        let written = |id: usize| -> Result<&Operand, EvalError> {
+            let (operand, slot) = match id.checked_sub(V) {
+                None => (input(state[id]), state[id]),
+                Some(id) => (operands.outputs.get(outputs[id]), outputs[id]),
+            };
+            operand.ok_or(EvalError::Operand { slot })
+        };
+        for id in 0..V + O {
+            let operand = written(id)?;
             let Place::Arena(range) = &operand.place else {
-                return Err(EvalError::Operand { slot });
+                return Err(EvalError::Operand { slot: id });
             };
             add(range, I + id)?;
         }
@@ -169,7 +190,7 @@ impl<'a> KernelIo<'a> {
                 .scratch
                 .get(slot)
                 .ok_or(EvalError::Operand { slot })?;
-            add(range, I + O + id)?;
+            add(range, I + V + O + id)?;
         }
         let pieces = &mut pieces[..count];
         pieces.sort_unstable_by_key(|(range, _)| (range.start, range.end));
@@ -190,34 +211,29 @@ impl<'a> KernelIo<'a> {
         }
 
         let (taken_inputs, taken_rest) = taken.split_at_mut(I);
-        let (taken_outputs, taken_scratch) = taken_rest.split_at_mut(O);
+        let (taken_written, taken_scratch) = taken_rest.split_at_mut(V + O);
         let mut shared: [&[u8]; MAX_VIEWS] = [&[]; MAX_VIEWS];
         for (to, piece) in shared.iter_mut().zip(taken_inputs) {
             *to = piece.take().map_or(&[], |piece| &*piece);
         }
+        let tensors = self.tensors;
+        let mut write = |id: usize| {
+            let operand = written(id)?;
+            let missing = EvalError::Operand { slot: id };
+            let bytes = taken_written[id].take().ok_or(missing.clone())?;
+            let tensor = tensors.get(operand.tensor).ok_or(missing)?;
+            let quantization = tensor.quantization.as_deref();
+            Ok(TensorMut::new(
+                tensor.ty,
+                operand.shape,
+                quantization,
+                bytes,
+            )?)
+        };
+        let state = try_array(&mut write)?;
         let mut views = Views {
             inputs: [const { None }; I],
-            outputs: try_array(|id| {
-                let slot = outputs[id];
-                let operand = operands
-                    .outputs
-                    .get(slot)
-                    .ok_or(EvalError::Operand { slot })?;
-                let bytes = taken_outputs[id]
-                    .take()
-                    .ok_or(EvalError::Operand { slot })?;
-                let tensor = self
-                    .tensors
-                    .get(operand.tensor)
-                    .ok_or(EvalError::Operand { slot })?;
-                let quantization = tensor.quantization.as_deref();
-                Ok(TensorMut::new(
-                    tensor.ty,
-                    operand.shape,
-                    quantization,
-                    bytes,
-                )?)
-            })?,
+            outputs: try_array(|id| write(V + id))?,
             scratch: try_array(|id| {
                 let slot = scratch[id];
                 taken_scratch[id].take().ok_or(EvalError::Operand { slot })
@@ -256,7 +272,7 @@ impl<'a> KernelIo<'a> {
                 bytes,
             )?);
         }
-        Ok(views)
+        Ok((views, state))
     }
 
     /// The elements of operand 0 and of result 0.

@@ -9,8 +9,10 @@ use flatbuffers::{FlatBufferBuilder, Push, UnionWIPOffset, WIPOffset};
 pub const FLOAT32: i8 = 0;
 pub const INT32: i8 = 2;
 pub const UINT8: i8 = 3;
+pub const INT64: i8 = 4;
 pub const BOOL: i8 = 6;
 pub const INT8: i8 = 9;
+pub const RESOURCE: i8 = 13;
 
 /// Numbers of TFLite's operators.
 pub const CONV_2D: i32 = 3;
@@ -32,6 +34,8 @@ pub struct Tensor {
     pub zero_points: Vec<i64>,
     pub axis: i32,
     pub is_variable: bool,
+    /// Whether even the number of axes is open.
+    pub is_unranked: bool,
 }
 
 /// One field of an option table.
@@ -333,7 +337,7 @@ impl Tensor {
             if let Some(signature) = signature {
                 b.push_slot_always(slot(7), signature);
             }
-            b.push_slot_always::<bool>(slot(8), true);
+            b.push_slot_always::<bool>(slot(8), !self.is_unranked);
         })
     }
 }

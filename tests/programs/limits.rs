@@ -1,0 +1,147 @@
+use crate::model_builder::{Model, Subgraph, doubling};
+use crate::models::{count, initial, numbers_below, once};
+use crate::{load, run, try_run};
+use corallite::Interpreter;
+
+#[test]
+fn a_loop_without_end_ends_at_the_limit() {
+    // Adding 0 never leads up to 10.
+    let model = load(&count(10, 0));
+    let builder = Interpreter::builder(&model).loop_limit(1000);
+    let mut endless = builder.build().expect("built");
+    let error = try_run::<i32, i32>(&mut endless, &[0]).expect_err("no end");
+    assert_eq!(
+        error.to_string(),
+        "operator 0 WHILE: the loops of the inference take more than 1000 rounds, the limit; raise it with loop_limit if the model is trusted"
+    );
+    // The next inference has all its rounds again.
+    assert_eq!(run::<i32, i32>(&mut endless, &[10]).1, [10]);
+}
+
+#[test]
+fn rounds_up_to_the_limit_are_granted() {
+    let model = load(&count(10, 1));
+    let mut ten = Interpreter::builder(&model)
+        .loop_limit(10)
+        .build()
+        .expect("built");
+    assert_eq!(run::<i32, i32>(&mut ten, &[0]).1, [10]);
+    assert!(try_run::<i32, i32>(&mut ten, &[-1]).is_err());
+}
+
+#[test]
+fn work_in_loops_counts() {
+    let model = load(&count(1000, 1));
+    let mut limited = Interpreter::builder(&model)
+        .work_limit(100)
+        .build()
+        .expect("built");
+    // An element and an operator each: WHILE, LESS 21 times, ADD 20 times are 84 units.
+    assert_eq!(run::<i32, i32>(&mut limited, &[980]).1, [1000]);
+    let error = try_run::<i32, i32>(&mut limited, &[900]).expect_err("100 rounds");
+    let text = error.to_string();
+    assert!(
+        text.ends_with("the inference takes more than 100 units of work, the limit; raise it with work_limit if the model is trusted"),
+        "{text}"
+    );
+}
+
+#[test]
+fn work_that_is_known_before_is_refused_before() {
+    let model = load(&doubling());
+    // Three multiplications, three elements, one operator.
+    assert!(Interpreter::builder(&model).work_limit(7).build().is_ok());
+    let error = Interpreter::builder(&model).work_limit(6).build().err();
+    assert_eq!(
+        error.expect("too much").to_string(),
+        "one inference takes more than 6 units of work, the limit; raise it with work_limit if the model is trusted"
+    );
+}
+
+#[test]
+fn shapes_that_values_ask_for_keep_the_memory_limit() {
+    let model = load(&numbers_below());
+    let mut numbers = Interpreter::builder(&model)
+        .arena_limit(4096)
+        .build()
+        .expect("built");
+    let error = try_run::<i32, i32>(&mut numbers, &[i32::MAX]).expect_err("8 GiB");
+    assert!(
+        error
+            .to_string()
+            .ends_with("the limit is 4096; raise it with arena_limit if the model is trusted"),
+        "{error}"
+    );
+    assert_eq!(run::<i32, i32>(&mut numbers, &[3]).1, [0, 1, 2]);
+}
+
+#[test]
+fn variables_keep_the_memory_limit() {
+    let model = load(&Model {
+        operators: vec![once(1)],
+        others: vec![initial("v", &[1000], &[0; 1000])],
+        ..Model::default()
+    });
+    // 1000 elements of four bytes.
+    assert!(
+        Interpreter::builder(&model)
+            .arena_limit(4000)
+            .build()
+            .is_ok()
+    );
+    let error = Interpreter::builder(&model).arena_limit(3999).build().err();
+    assert_eq!(
+        error.expect("too much").to_string(),
+        "the model needs 4000 bytes for its tensors, the limit is 3999; raise it with arena_limit if the model is trusted"
+    );
+}
+
+#[test]
+fn levels_of_subgraphs_are_limited() {
+    let nested = |levels: usize| {
+        let level = |next: usize| Subgraph {
+            operators: if next <= levels {
+                vec![once(next as i32)]
+            } else {
+                vec![]
+            },
+            ..Subgraph::default()
+        };
+        Model {
+            operators: vec![once(1)],
+            others: (2..levels + 2).map(level).collect(),
+            ..Model::default()
+        }
+    };
+    let mut deep = Interpreter::builder(&load(&nested(32)))
+        .build()
+        .expect("32 levels");
+    deep.invoke().expect("an inference");
+    let error = corallite::Model::from_bytes(&nested(33).to_bytes()).expect_err("33 levels");
+    let expected = "subgraphs run one another more than 32 levels deep, expected 32 at most; flatten the model's control flow";
+    assert!(error.to_string().ends_with(expected), "{error}");
+}
+
+#[test]
+fn subgraphs_that_double_at_each_level_are_refused() {
+    // Each of 30 subgraphs runs the next one twice: 2^30 programs.
+    let level = |next: i32| Subgraph {
+        operators: if next <= 30 {
+            vec![once(next), once(next)]
+        } else {
+            vec![]
+        },
+        ..Subgraph::default()
+    };
+    let model = Model {
+        operators: vec![once(1)],
+        others: (2..32).map(level).collect(),
+        ..Model::default()
+    };
+    let error = Interpreter::builder(&load(&model))
+        .build()
+        .err()
+        .expect("too many");
+    let expected = "subgraphs run one another at so many places that more than 200000 operators would have to be prepared";
+    assert!(error.to_string().starts_with(expected), "{error}");
+}
