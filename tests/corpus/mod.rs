@@ -110,12 +110,18 @@ pub fn goldens(test_data: &Path) -> Vec<Golden> {
     goldens
 }
 
-/// An array, from `FILE` or from `FILE.gz`.
+/// An array, from `FILE` or from `FILE.gz`; a name may itself end in `.gz`.
 fn read(path: &Path) -> NpyArray {
-    if path.exists() {
+    let is_packed = path.extension().is_some_and(|extension| extension == "gz");
+    if path.exists() && !is_packed {
         return NpyArray::read(path).unwrap_or_else(|e| panic!("{e}"));
     }
-    let packed = std::fs::read(path.with_extension("npy.gz")).expect("array or packed array");
+    let packed = if is_packed {
+        path.to_owned()
+    } else {
+        path.with_extension("npy.gz")
+    };
+    let packed = std::fs::read(&packed).unwrap_or_else(|e| panic!("{}: {e}", packed.display()));
     NpyArray::from_bytes(&gunzip(&packed)).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
