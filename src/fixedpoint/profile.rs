@@ -31,7 +31,8 @@ pub enum Profile {
     /// requantization by a Q31 multiplier with double rounding.
     #[default]
     Tflite,
-    /// LiteRT 1.3 and later: as [`Profile::Tflite`], with FULLY_CONNECTED requantized in double.
+    /// LiteRT 1.3 and later: as [`Profile::Tflite`], with FULLY_CONNECTED requantized in double, and EQUAL and NOT_EQUAL
+    /// of quantized int16 scaled as those of 8 bits.
     Litert,
     /// Every 32-bit requantization with one rounding.
     SingleRounding,

@@ -1,8 +1,8 @@
 //! EQUAL, NOT_EQUAL, LESS, LESS_EQUAL, GREATER and GREATER_EQUAL: truth values of two tensors, with broadcasting.
 
-use super::shared::{Broadcast, Integer, binary, check};
+use super::shared::{Broadcast, Integer, binary, check, float16_to_float32, rows};
 use super::{Node, NodeTensor, OpDef, PrepareError, Prepared, Settings, TypeRow};
-use crate::fixedpoint::{QuantizedMultiplier, Rounding};
+use crate::fixedpoint::{Profile, QuantizedMultiplier, Rounding};
 use crate::model::BuiltinOperator;
 use crate::tensor::{Element, TensorType as T};
 use std::cmp::Ordering;
@@ -11,32 +11,17 @@ const LEFT: usize = 0;
 const RIGHT: usize = 1;
 
 /// Numbers; truth values can only be equal or not.
-const ORDERED: &[TypeRow] = &[
-    TypeRow::new(&[T::Float32], &[T::Bool]),
-    TypeRow::new(&[T::Int32], &[T::Bool]),
-    TypeRow::new(&[T::Int64], &[T::Bool]),
-    TypeRow::new(&[T::UInt8], &[T::Bool]),
-    TypeRow::new(&[T::Int8], &[T::Bool]),
-    TypeRow::new(&[T::Int16], &[T::Bool]),
-];
+const ORDERED: &[TypeRow] = rows![[_] -> Bool => Float32 Float16 Int64 Int32 Int16 Int8 UInt8;];
 
-const EQUAL: &[TypeRow] = &[
-    TypeRow::new(&[T::Float32], &[T::Bool]),
-    TypeRow::new(&[T::Int32], &[T::Bool]),
-    TypeRow::new(&[T::Int64], &[T::Bool]),
-    TypeRow::new(&[T::UInt8], &[T::Bool]),
-    TypeRow::new(&[T::Int8], &[T::Bool]),
-    TypeRow::new(&[T::Int16], &[T::Bool]),
-    TypeRow::new(&[T::Bool], &[T::Bool]),
-];
+const EQUAL: &[TypeRow] = rows![[_] -> Bool => Float32 Float16 Int64 Int32 Int16 Int8 UInt8 Bool;];
 
 /// A definition for the comparison that is true for these orderings; `unordered` for not-a-number.
 macro_rules! comparison {
-    ($def:ident, $name:ident, $types:expr, $kernel:literal, $orderings:pat, $unordered:literal) => {
+    ($def:ident, $name:ident, $latest:literal, $types:expr, $kernel:literal, $orderings:pat, $unordered:literal) => {
         pub(super) const $def: OpDef = OpDef {
             code: BuiltinOperator::$name,
             name: stringify!($name),
-            versions: 1..=2,
+            versions: 1..=$latest,
             types: $types,
             check: check::none,
             prepare: |node, settings| {
@@ -50,19 +35,21 @@ macro_rules! comparison {
 }
 
 use Ordering::{Equal, Greater, Less};
-comparison!(DEF_EQUAL, EQUAL, EQUAL, "equal.reference", Equal, false);
+comparison!(DEF_EQUAL, EQUAL, 5, EQUAL, "equal.reference", Equal, false);
 comparison!(
     DEF_NOT_EQUAL,
     NOT_EQUAL,
+    4,
     EQUAL,
     "not_equal.reference",
     Less | Greater,
     true
 );
-comparison!(DEF_LESS, LESS, ORDERED, "less.reference", Less, false);
+comparison!(DEF_LESS, LESS, 3, ORDERED, "less.reference", Less, false);
 comparison!(
     DEF_LESS_EQUAL,
     LESS_EQUAL,
+    2,
     ORDERED,
     "less_equal.reference",
     Less | Equal,
@@ -71,6 +58,7 @@ comparison!(
 comparison!(
     DEF_GREATER,
     GREATER,
+    2,
     ORDERED,
     "greater.reference",
     Greater,
@@ -79,6 +67,7 @@ comparison!(
 comparison!(
     DEF_GREATER_EQUAL,
     GREATER_EQUAL,
+    3,
     ORDERED,
     "greater_equal.reference",
     Greater | Equal,
@@ -98,6 +87,7 @@ where
     let right = node.input(RIGHT, "right")?;
     let broadcast = Broadcast::new([&left, &right])?;
     let ordered = is(Some(Less)) != is(Some(Greater));
+    let scales_int16 = settings.profile == Profile::Litert;
     let rounding = settings.profile.rounding();
     let scaled = || {
         Ok::<_, PrepareError>([
@@ -109,13 +99,19 @@ where
         T::Float32 => raw::<f32, F>(name, broadcast, is),
         T::Int32 => raw::<i32, F>(name, broadcast, is),
         T::Int64 => raw::<i64, F>(name, broadcast, is),
+        T::Float16 => binary(name, broadcast, move |a: u16, b: u16| {
+            let [a, b] = [a, b].map(float16_to_float32);
+            u8::from(is(a.partial_cmp(&b)))
+        }),
         T::Bool => binary(name, broadcast, move |a: u8, b: u8| {
             u8::from(is((a != 0).partial_cmp(&(b != 0))))
         }),
         T::UInt8 => quantized::<u8, F>(name, broadcast, scaled()?, is),
         T::Int8 => quantized::<i8, F>(name, broadcast, scaled()?, is),
-        // TFLite scales int16 for EQUAL and NOT_EQUAL alone; the others compare the stored integers.
-        _ if ordered || left.quantization.is_none() => raw::<i16, F>(name, broadcast, is),
+        // LiteRT scales int16 for EQUAL and NOT_EQUAL alone; all else compares the stored integers.
+        _ if ordered || !scales_int16 || left.quantization.is_none() => {
+            raw::<i16, F>(name, broadcast, is)
+        }
         _ => quantized::<i16, F>(name, broadcast, scaled()?, is),
     })
 }

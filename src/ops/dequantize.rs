@@ -1,6 +1,6 @@
 //! DEQUANTIZE: stored integers to the reals they stand for, and float16 to float32.
 
-use super::shared::{Integer, Slices, check, map, symmetric_i16};
+use super::shared::{Integer, Slices, check, float16_to_float32, map, symmetric_i16};
 use super::{EvalError, Kernel, KernelIo, Node, OpDef, PrepareError, Prepared, Settings, TypeRow};
 use crate::model::BuiltinOperator;
 use crate::tensor::TensorType as T;
@@ -58,22 +58,6 @@ fn dequantize<I: Integer>(q: I, scale: f32, zero_point: i32) -> f32 {
     scale * q.widen().wrapping_sub(zero_point) as f32
 }
 
-/// The float32 of the same value as the float16 with these bits.
-fn float16_to_float32(bits: u16) -> f32 {
-    let bits = u32::from(bits);
-    let sign = (bits & 0x8000) << 16;
-    let magnitude = bits & 0x7FFF;
-    let float = match magnitude >> 10 {
-        // Zero and subnormal: a multiple of 2^-24, exact in float32.
-        0 => return f32::from_bits(sign | ((magnitude as f32) * (-24f32).exp2()).to_bits()),
-        // Infinity and not-a-number, whose payload is kept.
-        31 => 0x7F80_0000 | magnitude << 13,
-        // The exponent's bias is 15 in one format and 127 in the other.
-        _ => (magnitude << 13) + ((127 - 15) << 23),
-    };
-    f32::from_bits(sign | float)
-}
-
 struct PerChannel<I>(Slices, PhantomData<I>);
 
 impl<I: Integer> Kernel for PerChannel<I> {
@@ -95,27 +79,6 @@ impl<I: Integer> Kernel for PerChannel<I> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn float16_values_are_exact_in_float32() {
-        // Sign, 5 bits of exponent biased by 15, 10 bits of fraction.
-        let cases = [
-            (0x0000, 0.0),
-            (0x8000, -0.0),
-            (0x3C00, 1.0),
-            (0xC500, -5.0),         // -1.25 * 2^2
-            (0x7BFF, 65504.0),      // (2 - 2^-10) * 2^15, the largest
-            (0x0001, 5.9604645e-8), // 2^-24, the smallest
-            (0x83FF, -6.097555e-5), // -(2^-14 - 2^-24)
-            (0x7C00, f32::INFINITY),
-            (0xFC00, f32::NEG_INFINITY),
-        ];
-        for (bits, expected) in cases {
-            let found = float16_to_float32(bits);
-            assert_eq!(found.to_bits(), f32::to_bits(expected), "{bits:#06x}");
-        }
-        assert!(float16_to_float32(0x7E00).is_nan());
-    }
 
     #[test]
     fn float32_product_is_the_double_product_rounded() {

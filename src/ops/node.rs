@@ -276,6 +276,26 @@ impl<'a> NodeTensor<'a> {
             .map_err(|_| self.shape_error(expected))
     }
 
+    /// Bytes per element.
+    ///
+    /// # Errors
+    /// Elements are not whole bytes or have no fixed size.
+    pub fn element_bytes(&self) -> Result<usize, PrepareError> {
+        self.ty
+            .size()
+            .ok_or_else(|| self.type_error("elements of whole bytes"))
+    }
+
+    /// Bytes of one position along the axes before `axis`: those of all axes from `axis` on.
+    ///
+    /// # Errors
+    /// Elements are not whole bytes or have no fixed size.
+    pub fn bytes_from(&self, axis: usize) -> Result<usize, PrepareError> {
+        let inner = self.shape.dims().get(axis..).unwrap_or_default();
+        let elements: usize = inner.iter().product();
+        Ok(elements.saturating_mul(self.element_bytes()?))
+    }
+
     /// A refusal of this operand's shape.
     pub fn shape_error(&self, expected: impl Into<String>) -> PrepareError {
         PrepareError::Shape {

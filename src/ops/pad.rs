@@ -1,12 +1,10 @@
 //! PAD and PADV2: a constant border around a tensor, real zero for PAD.
 
-use super::shared::{StridedCopy, check};
+use super::shared::{Border, StridedCopy, check, real_zero, rows};
 use super::{
-    EvalError, Kernel, KernelIo, Node, NodeTensor, OpDef, PrepareError, Prepared, Settings,
-    TypeRow, Views, required,
+    EvalError, Kernel, KernelIo, Node, OpDef, PrepareError, Prepared, Settings, Views, required,
 };
 use crate::model::{BuiltinOperator, Report, rules};
-use crate::tensor::{Shape, TensorType as T};
 
 const INPUT: usize = 0;
 const PADDINGS: usize = 1;
@@ -16,19 +14,12 @@ const OUTPUT: usize = 0;
 pub(super) const DEF: OpDef = OpDef {
     code: BuiltinOperator::PAD,
     name: "PAD",
-    versions: 1..=4,
-    types: &[
-        TypeRow::new(&[T::Int8, T::Int32], &[T::Int8]),
-        TypeRow::new(&[T::UInt8, T::Int32], &[T::UInt8]),
-        TypeRow::new(&[T::Int16, T::Int32], &[T::Int16]),
-        TypeRow::new(&[T::Int32, T::Int32], &[T::Int32]),
-        TypeRow::new(&[T::Int64, T::Int32], &[T::Int64]),
-        TypeRow::new(&[T::Float32, T::Int32], &[T::Float32]),
-        TypeRow::new(&[T::Bool, T::Int32], &[T::Bool]),
-        TypeRow::new(&[T::Int8, T::Int64], &[T::Int8]),
-        TypeRow::new(&[T::UInt8, T::Int64], &[T::UInt8]),
-        TypeRow::new(&[T::Int16, T::Int64], &[T::Int16]),
-        TypeRow::new(&[T::Float32, T::Int64], &[T::Float32]),
+    versions: 1..=6,
+    types: rows![
+        [_ Int32] -> _ => Int8 UInt8 Int16 Int32 Int64 Float16 Float32 Bool;
+        [_ Int64] -> _ => Int8 UInt8 Int16 Int32 Int64 Float16 Float32 Bool;
+        [_ Int8] -> _ => Int8 UInt8 Int16 Int32 Int64 Float16 Float32 Bool;
+        [_ Int16] -> _ => Int8 UInt8 Int16 Int32 Int64 Float16 Float32 Bool;
     ],
     check: check::same_quantization,
     prepare,
@@ -38,14 +29,12 @@ pub(super) const DEF: OpDef = OpDef {
 pub(super) const DEF_V2: OpDef = OpDef {
     code: BuiltinOperator::PADV2,
     name: "PADV2",
-    versions: 1..=4,
-    types: &[
-        TypeRow::new(&[T::Int8, T::Int32, T::Int8], &[T::Int8]),
-        TypeRow::new(&[T::UInt8, T::Int32, T::UInt8], &[T::UInt8]),
-        TypeRow::new(&[T::Int16, T::Int32, T::Int16], &[T::Int16]),
-        TypeRow::new(&[T::Int32, T::Int32, T::Int32], &[T::Int32]),
-        TypeRow::new(&[T::Int64, T::Int32, T::Int64], &[T::Int64]),
-        TypeRow::new(&[T::Float32, T::Int32, T::Float32], &[T::Float32]),
+    versions: 1..=6,
+    types: rows![
+        [_ Int32 _] -> _ => Int8 UInt8 Int16 Int32 Int64 Float16 Float32 Bool;
+        [_ Int64 _] -> _ => Int8 UInt8 Int16 Int32 Int64 Float16 Float32 Bool;
+        [_ Int8 _] -> _ => Int8 UInt8 Int16 Int32 Int64 Float16 Float32 Bool;
+        [_ Int16 _] -> _ => Int8 UInt8 Int16 Int32 Int64 Float16 Float32 Bool;
     ],
     check: check_v2,
     prepare,
@@ -71,87 +60,25 @@ fn check_v2(node: &Node<'_>, report: &mut Report) {
     }
 }
 
-/// Elements before and behind along each axis. `paddings` is `[rank, 2]`, int32 or int64.
-pub(super) fn paddings(
-    input: &NodeTensor<'_>,
-    paddings: &NodeTensor<'_>,
-) -> Result<Vec<[usize; 2]>, PrepareError> {
-    let rank = input.shape.rank();
-    if paddings.shape.count() != 2 * rank || paddings.shape.rank() != 2 {
-        return Err(paddings.shape_error(format!("[{rank}, 2]")));
-    }
-    let values: Vec<i64> = match paddings.ty {
-        T::Int64 => paddings.constant::<i64>()?.to_vec(),
-        _ => paddings
-            .constant::<i32>()?
-            .iter()
-            .map(|&v| v.into())
-            .collect(),
-    };
-    let count = |value: i64| {
-        usize::try_from(value)
-            .ok()
-            .filter(|&v| v <= i32::MAX as usize)
-            .ok_or(PrepareError::Attribute {
-                name: "paddings",
-                found: value.to_string(),
-                expected: "0 or more",
-            })
-    };
-    values
-        .chunks_exact(2)
-        .map(|pair| Ok([count(pair[0])?, count(pair[1])?]))
-        .collect()
-}
-
 fn prepare(node: &Node<'_>, _: &Settings) -> Result<Prepared, PrepareError> {
     let input = node.input(INPUT, "input")?;
     let output = node.output(OUTPUT, "output")?;
-    let around = paddings(&input, &node.input(PADDINGS, "paddings")?)?;
-    let dims: Vec<usize> = input
-        .shape
-        .dims()
-        .iter()
-        .zip(&around)
-        .map(|(&dim, [before, after])| dim + before + after)
-        .collect();
-    let shape = Shape::new(&dims)?;
-    let element = input
-        .ty
-        .size()
-        .ok_or_else(|| input.type_error("elements of whole bytes"))?;
-    let strides = StridedCopy::dense_strides(&dims);
-    let offset: usize = around
-        .iter()
-        .zip(strides)
-        .map(|([before, _], stride)| before * stride as usize)
-        .sum();
+    let border = Border::new(&input, &node.input(PADDINGS, "paddings")?)?;
     let fill = match node.optional_input(VALUE, "value") {
         Some(value) if value.shape.count() != 1 => return Err(value.shape_error("one element")),
         Some(_) => None,
-        None => Some(zero(&output)),
+        None => Some(real_zero(&output)),
     };
-    Ok(Prepared::new(
-        Reference {
-            copy: StridedCopy::new(element, input.shape.dims(), &strides[..dims.len()], offset),
-            element,
-            fill,
-        },
-        [shape],
-    ))
-}
-
-/// The bytes of real zero: the zero point of a quantized tensor.
-fn zero(output: &NodeTensor<'_>) -> [u8; 8] {
-    let zero_point = match output.ty {
-        T::Int8 | T::UInt8 | T::Int16 => output.quantization.map_or(0, |q| q.zero_point()),
-        _ => 0,
+    let kernel = Reference {
+        inside: border.inside,
+        element: input.element_bytes()?,
+        fill,
     };
-    i64::from(zero_point).to_le_bytes()
+    Ok(Prepared::new(kernel, [border.shape]))
 }
 
 struct Reference {
-    copy: StridedCopy,
+    inside: StridedCopy,
     element: usize,
     /// Little-endian; `None` where the operand holds it.
     fill: Option<[u8; 8]>,
@@ -172,7 +99,7 @@ impl Kernel for Reference {
         for to in output.chunks_exact_mut(self.element) {
             to.copy_from_slice(fill);
         }
-        self.copy.scatter(required(input, INPUT)?.bytes(), output);
+        self.inside.scatter(required(input, INPUT)?.bytes(), output);
         Ok(())
     }
 

@@ -1,32 +1,19 @@
 //! RESHAPE: the same elements under another shape; no bytes move.
 
-use super::shared::check;
-use super::{Node, OpDef, PrepareError, Prepared, Settings, TypeRow};
+use super::shared::{check, rows};
+use super::{Node, OpDef, PrepareError, Prepared, Settings};
 use crate::model::BuiltinOperator;
-use crate::tensor::{MAX_RANK, Shape, TensorType as T};
+use crate::tensor::{MAX_RANK, Shape};
 
 const INPUT: usize = 0;
 const SHAPE: usize = 1;
 const OUTPUT: usize = 0;
 
-/// A row for each element type, with the optional shape operand.
-const fn row(ty: &'static [T; 2], output: &'static [T; 1]) -> TypeRow {
-    TypeRow::new(ty, output)
-}
-
 pub(super) const DEF: OpDef = OpDef {
     code: BuiltinOperator::RESHAPE,
     name: "RESHAPE",
     versions: 1..=1,
-    types: &[
-        row(&[T::Int8, T::Int32], &[T::Int8]),
-        row(&[T::UInt8, T::Int32], &[T::UInt8]),
-        row(&[T::Int16, T::Int32], &[T::Int16]),
-        row(&[T::Int32, T::Int32], &[T::Int32]),
-        row(&[T::Int64, T::Int32], &[T::Int64]),
-        row(&[T::Bool, T::Int32], &[T::Bool]),
-        row(&[T::Float32, T::Int32], &[T::Float32]),
-    ],
+    types: rows![[_ Int32] -> _ => Int8 UInt8 Int16 UInt16 Int32 UInt32 Int64 UInt64 Float16 Float32 Float64 Bool Int4;],
     check: check::same_quantization,
     prepare,
 };

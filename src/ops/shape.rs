@@ -1,27 +1,35 @@
-//! SHAPE: the dimensions of a tensor; always known when the interpreter is built.
+//! SHAPE and RANK: the dimensions of a tensor and their number; always known when the interpreter is built.
 
-use super::shared::check;
-use super::{EvalError, Kernel, KernelIo, Node, OpDef, PrepareError, Prepared, Settings, TypeRow};
+use super::shared::{check, rows};
+use super::{EvalError, Kernel, KernelIo, Node, OpDef, PrepareError, Prepared, Settings};
 use crate::model::BuiltinOperator;
 use crate::tensor::{Shape, TensorType as T};
 
 const INPUT: usize = 0;
 const OUTPUT: usize = 0;
 
-/// A row for each element type and result type.
-macro_rules! rows {
-    ($($ty:ident),*) => {
-        &[$(TypeRow::new(&[T::$ty], &[T::Int32]), TypeRow::new(&[T::$ty], &[T::Int64])),*]
-    };
-}
-
 pub(super) const DEF: OpDef = OpDef {
     code: BuiltinOperator::SHAPE,
     name: "SHAPE",
     versions: 1..=1,
-    types: rows!(Int8, UInt8, Int16, Int32, Int64, Float32, Bool),
+    types: rows![[_] -> Int32, [_] -> Int64 => sized],
     check: check::none,
     prepare,
+};
+
+pub(super) const DEF_RANK: OpDef = OpDef {
+    code: BuiltinOperator::RANK,
+    name: "RANK",
+    versions: 1..=1,
+    types: rows![[_] -> Int32 => sized],
+    check: check::none,
+    prepare: |node, _: &Settings| {
+        let input = node.input(INPUT, "input")?;
+        node.output(OUTPUT, "output")?;
+        let bytes = (input.shape.rank() as i32).to_le_bytes().to_vec();
+        let name = "rank.reference";
+        Ok(Prepared::constant(Known { name, bytes }, Shape::SCALAR))
+    },
 };
 
 fn prepare(node: &Node<'_>, _: &Settings) -> Result<Prepared, PrepareError> {
@@ -33,21 +41,24 @@ fn prepare(node: &Node<'_>, _: &Settings) -> Result<Prepared, PrepareError> {
         T::Int64 => dims.flat_map(|&dim| (dim as i64).to_le_bytes()).collect(),
         _ => dims.flat_map(|&dim| (dim as i32).to_le_bytes()).collect(),
     };
-    Ok(Prepared::constant(Dimensions { bytes }, shape))
+    let name = "shape.reference";
+    Ok(Prepared::constant(Known { name, bytes }, shape))
 }
 
-struct Dimensions {
+/// A result that prepare computed.
+struct Known {
+    name: &'static str,
     /// The result, little-endian.
     bytes: Vec<u8>,
 }
 
-impl Kernel for Dimensions {
+impl Kernel for Known {
     fn eval(&self, io: &mut KernelIo<'_>) -> Result<(), EvalError> {
         let mut views = io.views([], [OUTPUT], [])?;
         Ok(views.outputs[0].copy_from_bytes(&self.bytes)?)
     }
 
     fn name(&self) -> &'static str {
-        "shape.reference"
+        self.name
     }
 }

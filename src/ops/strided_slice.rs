@@ -1,12 +1,9 @@
 //! STRIDED_SLICE: every n-th element between two bounds along each axis, with NumPy's masks.
 
-use super::shared::{StridedCopy, check};
-use super::{
-    EvalError, Kernel, KernelIo, Node, NodeTensor, OpDef, PrepareError, Prepared, Settings,
-    TypeRow, Views, required,
-};
+use super::shared::{StridedCopy, check, gathered, rows};
+use super::{Node, NodeTensor, OpDef, PrepareError, Prepared, Settings};
 use crate::model::BuiltinOperator;
-use crate::tensor::{MAX_RANK, Shape, TensorType as T};
+use crate::tensor::{MAX_RANK, Shape};
 
 const INPUT: usize = 0;
 const BEGIN: usize = 1;
@@ -14,18 +11,11 @@ const END: usize = 2;
 const STRIDES: usize = 3;
 const OUTPUT: usize = 0;
 
-/// A row for each element type.
-macro_rules! rows {
-    ($($ty:ident),*) => {
-        &[$(TypeRow::new(&[T::$ty, T::Int32, T::Int32, T::Int32], &[T::$ty])),*]
-    };
-}
-
 pub(super) const DEF: OpDef = OpDef {
     code: BuiltinOperator::STRIDED_SLICE,
     name: "STRIDED_SLICE",
     versions: 1..=8,
-    types: rows!(Int8, UInt8, Int16, Int32, UInt32, Int64, Float32, Bool),
+    types: rows![[_ Int32 Int32 Int32] -> _ => sized],
     check: check::same_quantization,
     prepare,
 };
@@ -58,17 +48,18 @@ impl Slice {
         }
     }
 
-    /// The elements from `begin` to `end` of `dim`, each bound limited to the axis as NumPy does.
-    fn new(dim: usize, begin: Option<i64>, end: Option<i64>, stride: i64) -> Self {
-        let extent = dim as i64;
-        let (low, high) = if stride > 0 {
-            (0, extent)
-        } else {
-            (-1, extent - 1)
-        };
-        let limit = |bound: i64| (if bound < 0 { bound + extent } else { bound }).clamp(low, high);
-        let start = begin.map_or(if stride > 0 { low } else { high }, limit);
-        let stop = end.map_or(if stride > 0 { high } else { low }, limit);
+    /// Where `begin` lies in an axis of `dim`, limited to it; without one, the end that `stride` leads away from.
+    fn first(dim: usize, begin: Option<i64>, stride: i64) -> i64 {
+        let (low, high) = Self::limits(dim, stride);
+        let open = if stride > 0 { low } else { high };
+        begin.map_or(open, |begin| Self::limit(dim, begin, stride))
+    }
+
+    /// The elements of an axis of `dim` from `start`, where [`first`](Self::first) found it, to `end`.
+    fn new(dim: usize, start: i64, end: Option<i64>, stride: i64) -> Self {
+        let (low, high) = Self::limits(dim, stride);
+        let open = if stride > 0 { high } else { low };
+        let stop = end.map_or(open, |end| Self::limit(dim, end, stride));
         let span = if stride > 0 {
             stop - start
         } else {
@@ -84,6 +75,20 @@ impl Slice {
             stride,
             count,
         }
+    }
+
+    /// What a bound is limited to, as in NumPy.
+    const fn limits(dim: usize, stride: i64) -> (i64, i64) {
+        if stride > 0 {
+            (0, dim as i64)
+        } else {
+            (-1, dim as i64 - 1)
+        }
+    }
+
+    fn limit(dim: usize, bound: i64, stride: i64) -> i64 {
+        let (low, high) = Self::limits(dim, stride);
+        (if bound < 0 { bound + dim as i64 } else { bound }).clamp(low, high)
     }
 }
 
@@ -113,10 +118,6 @@ fn prepare(node: &Node<'_>, _: &Settings) -> Result<Prepared, PrepareError> {
         &masks,
     )?;
     let shape = Shape::new(&dims)?;
-    let element = input
-        .ty
-        .size()
-        .ok_or_else(|| input.type_error("elements of whole bytes"))?;
     let dense = StridedCopy::dense_strides(input.shape.dims());
     let mut offset = 0i64;
     let mut counts = Vec::with_capacity(slices.len());
@@ -128,13 +129,14 @@ fn prepare(node: &Node<'_>, _: &Settings) -> Result<Prepared, PrepareError> {
     }
     // Nothing is read where an axis is empty, whatever the offset.
     let offset = usize::try_from(offset).unwrap_or(0);
-    let copy = StridedCopy::new(element, &counts, &steps, offset);
-    Ok(Prepared::new(Reference { copy }, [shape]))
+    let copy = StridedCopy::new(input.element_bytes()?, &counts, &steps, offset);
+    Ok(gathered("strided_slice.reference", copy, shape))
 }
 
 /// One [`Slice`] per axis of the operand, and the dimensions of the result.
 ///
-/// Source: TFLite `kernels/strided_slice.cc` and `kernels/internal/strided_slice_logic.h`, which follow TensorFlow.
+/// Source: TFLite `kernels/strided_slice.cc` and `kernels/internal/reference/strided_slice.h`. An ellipsis stands for at
+/// least one axis there, where NumPy's may stand for none: positions behind it that find no axis are then ignored.
 fn plan(
     input: &NodeTensor<'_>,
     begin: &[i32],
@@ -153,40 +155,44 @@ fn plan(
     }
     let dims = input.shape.dims();
     let bit = |mask: i32, position: usize| mask & (1 << position) != 0;
-    let taken = (0..positions)
-        .filter(|&p| !bit(masks.ellipsis, p) && !bit(masks.new_axis, p))
-        .count();
-    let too_many = || input.shape_error(format!("{taken} axes or more, as begin addresses"));
-    let hidden = dims.len().checked_sub(taken).ok_or_else(too_many)?;
+    let is_new = |position| bit(masks.new_axis, position) && !bit(masks.ellipsis, position);
+    let new = (0..positions).filter(|&position| is_new(position)).count();
+    // Axes of the operand and new ones, which every position but the ellipsis takes one of.
+    let all = dims.len() + new;
+    let hidden = (all + 1).saturating_sub(positions).max(1);
+    let too_many = || {
+        input.shape_error(format!(
+            "{} axes or more, as begin addresses",
+            positions - new
+        ))
+    };
     let mut slices = Vec::with_capacity(dims.len());
     let mut result = Vec::new();
-    let mut expanded = false;
+    let (mut taken, mut expanded) = (0, false);
     for position in 0..positions {
         if bit(masks.ellipsis, position) {
-            let count = if expanded { 0 } else { hidden };
+            let count = if expanded { 0 } else { hidden.min(all - taken) };
             expanded = true;
             for _ in 0..count {
-                let dim = dims[slices.len()];
+                let &dim = dims.get(slices.len()).ok_or_else(too_many)?;
                 slices.push(Slice::whole(dim));
                 result.push(dim);
             }
+            taken += count;
             continue;
         }
-        if bit(masks.new_axis, position) {
+        if taken == all && expanded {
+            break;
+        }
+        taken += 1;
+        if is_new(position) {
             result.push(1);
             continue;
         }
-        let dim = *dims.get(slices.len()).ok_or_else(too_many)?;
-        let slice = axis_slice(dim, begin, end, strides, masks, position)?;
-        if bit(masks.shrink_axis, position) {
-            if slice.count == 0 {
-                return Err(PrepareError::Attribute {
-                    name: "begin",
-                    found: begin[position].to_string(),
-                    expected: "an index within the axis that is dropped",
-                });
-            }
-        } else {
+        let &dim = dims.get(slices.len()).ok_or_else(too_many)?;
+        let bounds = [begin, end, strides].map(|values| values[position].into());
+        let slice = axis_slice(dim, bounds, masks, position)?;
+        if !bit(masks.shrink_axis, position) {
             result.push(slice.count);
         }
         slices.push(slice);
@@ -198,16 +204,14 @@ fn plan(
     Ok((slices, result))
 }
 
+/// The slice of an axis of `dim` that the position with these bounds takes.
 fn axis_slice(
     dim: usize,
-    begin: &[i32],
-    end: &[i32],
-    strides: &[i32],
+    [begin, end, stride]: [i64; 3],
     masks: &Masks,
     position: usize,
 ) -> Result<Slice, PrepareError> {
     let bit = |mask: i32| mask & (1 << position) != 0;
-    let stride = i64::from(strides[position]);
     if stride == 0 {
         return Err(PrepareError::Attribute {
             name: "strides",
@@ -215,47 +219,25 @@ fn axis_slice(
             expected: "another number than 0",
         });
     }
-    let first = i64::from(begin[position]);
+    let start = Slice::first(dim, (!bit(masks.begin)).then_some(begin), stride);
     if bit(masks.shrink_axis) {
-        let index = if first < 0 { first + dim as i64 } else { first };
-        let count = usize::from((0..dim as i64).contains(&index));
+        // One element, which the axis must have.
+        if !(0..dim as i64).contains(&start) {
+            return Err(PrepareError::Attribute {
+                name: "begin",
+                found: begin.to_string(),
+                expected: "an index within the axis that is dropped",
+            });
+        }
         return Ok(Slice {
-            start: index,
+            start,
             stride: 1,
-            count,
+            count: 1,
         });
     }
-    let last = i64::from(end[position]);
-    // With an offset, begin is counted from the front before the end is counted from it.
-    let last = if masks.offset {
-        last + if first < 0 { first + dim as i64 } else { first }
-    } else {
-        last
-    };
-    let begin = (!bit(masks.begin)).then_some(first);
-    let end = (!bit(masks.end)).then_some(last);
-    Ok(Slice::new(dim, begin, end, stride))
-}
-
-struct Reference {
-    copy: StridedCopy,
-}
-
-impl Kernel for Reference {
-    fn eval(&self, io: &mut KernelIo<'_>) -> Result<(), EvalError> {
-        let Views {
-            inputs: [input],
-            outputs: [mut output],
-            ..
-        } = io.views([INPUT], [OUTPUT], [])?;
-        self.copy
-            .gather(required(input, INPUT)?.bytes(), output.bytes_mut());
-        Ok(())
-    }
-
-    fn name(&self) -> &'static str {
-        "strided_slice.reference"
-    }
+    let end = if masks.offset { end + start } else { end };
+    let end = (!bit(masks.end)).then_some(end);
+    Ok(Slice::new(dim, start, end, stride))
 }
 
 #[cfg(test)]
@@ -276,7 +258,7 @@ mod tests {
             (Some(3), Some(1), 1, 3, 0),
         ];
         for (begin, end, stride, start, count) in cases {
-            let slice = Slice::new(5, begin, end, stride);
+            let slice = Slice::new(5, Slice::first(5, begin, stride), end, stride);
             assert_eq!(
                 (slice.start, slice.count),
                 (start, count),
@@ -287,7 +269,9 @@ mod tests {
 
     #[test]
     fn empty_axis_gives_nothing() {
-        assert_eq!(Slice::new(0, None, None, 1).count, 0);
-        assert_eq!(Slice::new(0, None, None, -1).count, 0);
+        for stride in [1, -1] {
+            let start = Slice::first(0, None, stride);
+            assert_eq!(Slice::new(0, start, None, stride).count, 0);
+        }
     }
 }

@@ -3,7 +3,8 @@
 //! Slices, transpositions, broadcasts, paddings and their kin are this one copy with other strides. Elements are bytes of
 //! a given size, so one loop serves every type.
 
-use crate::tensor::MAX_RANK;
+use crate::ops::{EvalError, Kernel, KernelIo, Prepared, Views, required};
+use crate::tensor::{MAX_RANK, Shape};
 
 /// A copy over up to [`MAX_RANK`] axes, with neighbouring axes merged where their strides allow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,7 +20,7 @@ pub struct StridedCopy {
 }
 
 impl StridedCopy {
-    /// A copy of `dims` elements of `element` bytes: element `i, j, ..` of the dense side is element
+    /// A copy of `dims` elements of `element` bytes (1, 2, 4 or 8): element `i, j, ..` of the dense side is element
     /// `offset + i * strides[0] + j * strides[1] + ..` of the strided one. `dims` and `strides` are equally long.
     ///
     /// The caller vouches that every element it addresses exists; [`gather`](Self::gather) and
@@ -67,10 +68,11 @@ impl StridedCopy {
                 to.copy_from_slice(&strided[start * self.element..][..run]);
                 return;
             }
-            let mut from = start as isize;
-            for to in to.chunks_exact_mut(self.element) {
-                to.copy_from_slice(&strided[from as usize * self.element..][..self.element]);
-                from += stride;
+            match self.element {
+                1 => pick::<1>(strided, start, stride, to),
+                2 => pick::<2>(strided, start, stride, to),
+                4 => pick::<4>(strided, start, stride, to),
+                _ => pick::<8>(strided, start, stride, to),
             }
         });
     }
@@ -85,10 +87,11 @@ impl StridedCopy {
                 strided[start * self.element..][..run].copy_from_slice(from);
                 return;
             }
-            let mut to = start as isize;
-            for from in from.chunks_exact(self.element) {
-                strided[to as usize * self.element..][..self.element].copy_from_slice(from);
-                to += stride;
+            match self.element {
+                1 => place::<1>(from, strided, start, stride),
+                2 => place::<2>(from, strided, start, stride),
+                4 => place::<4>(from, strided, start, stride),
+                _ => place::<8>(from, strided, start, stride),
             }
         });
     }
@@ -133,6 +136,55 @@ impl StridedCopy {
                 index[axis] = 0;
             }
         }
+    }
+}
+
+/// Element by element from `strided`, beginning at its element `start`, into `dense`.
+fn pick<const N: usize>(strided: &[u8], start: usize, stride: isize, dense: &mut [u8]) {
+    let (strided, _) = strided.as_chunks::<N>();
+    let (dense, _) = dense.as_chunks_mut::<N>();
+    let mut from = start;
+    for to in dense {
+        *to = strided[from];
+        from = from.wrapping_add_signed(stride);
+    }
+}
+
+/// Element by element from `dense` into `strided`, beginning at its element `start`.
+fn place<const N: usize>(dense: &[u8], strided: &mut [u8], start: usize, stride: isize) {
+    let (strided, _) = strided.as_chunks_mut::<N>();
+    let (dense, _) = dense.as_chunks::<N>();
+    let mut to = start;
+    for from in dense {
+        strided[to] = *from;
+        to = to.wrapping_add_signed(stride);
+    }
+}
+
+/// Result 0, of `shape`, = the elements of operand 0 that `copy` addresses.
+pub fn gathered(name: &'static str, copy: StridedCopy, shape: Shape) -> Prepared {
+    Prepared::new(Gathered { name, copy }, [shape])
+}
+
+struct Gathered {
+    name: &'static str,
+    copy: StridedCopy,
+}
+
+impl Kernel for Gathered {
+    fn eval(&self, io: &mut KernelIo<'_>) -> Result<(), EvalError> {
+        let Views {
+            inputs: [input],
+            outputs: [mut output],
+            ..
+        } = io.views([0], [0], [])?;
+        let input = required(input, 0)?;
+        self.copy.gather(input.bytes(), output.bytes_mut());
+        Ok(())
+    }
+
+    fn name(&self) -> &'static str {
+        self.name
     }
 }
 
