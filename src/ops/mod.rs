@@ -78,7 +78,6 @@ mod tile;
 mod topk_v2;
 mod transpose;
 mod transpose_conv;
-mod transpose_conv;
 mod unique;
 mod unpack;
 mod variables;
