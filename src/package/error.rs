@@ -1,5 +1,6 @@
 //! Why custom options are not handed to libedgetpu.
 
+use super::fault::ExecutableFault;
 use crate::schema::RootError;
 use std::fmt;
 
@@ -40,8 +41,20 @@ pub enum PackageError {
         /// How.
         source: RootError,
     },
+    /// An executable is whole, and a number in it leads out of its place.
+    Invalid {
+        /// Which one, from 0.
+        index: usize,
+        /// How.
+        source: ExecutableFault,
+    },
     /// No executable runs inferences.
     NoExecutable,
+    /// The chips listed are not one.
+    Chips {
+        /// How many.
+        count: usize,
+    },
     /// There are executables beside the package, which libedgetpu does not support.
     FurtherExecutables {
         /// How many.
@@ -74,6 +87,18 @@ impl fmt::Display for PackageError {
             Self::Executable { index, source } => {
                 write!(f, "Edge TPU package, executable {index}: {source}")
             }
+            Self::Invalid { index, source } => {
+                write!(
+                    f,
+                    "Edge TPU package, executable {index}: {source}; compile the model again or copy it anew"
+                )
+            }
+            Self::Chips { count } => {
+                write!(
+                    f,
+                    "custom options name {count} chips for one Edge TPU package, expected 1"
+                )
+            }
             Self::NoExecutable => {
                 f.write_str("Edge TPU package has no executable that runs inferences")
             }
@@ -96,6 +121,7 @@ impl std::error::Error for PackageError {
             Self::Package { source }
             | Self::Executables { source }
             | Self::Executable { source, .. } => Some(source),
+            Self::Invalid { source, .. } => Some(source),
             _ => None,
         }
     }
@@ -130,6 +156,15 @@ mod tests {
             (
                 PackageError::Executable { index: 1, source: source() },
                 format!("Edge TPU package, executable 1: {}", source()),
+            ),
+            (
+                PackageError::Invalid { index: 0, source: ExecutableFault::Batch { found: 0 } },
+                "Edge TPU package, executable 0: batch size 0, expected at least 1; compile the model again or copy it anew"
+                    .to_owned(),
+            ),
+            (
+                PackageError::Chips { count: 2 },
+                "custom options name 2 chips for one Edge TPU package, expected 1".to_owned(),
             ),
             (PackageError::NoExecutable, "Edge TPU package has no executable that runs inferences".to_owned()),
             (

@@ -1,18 +1,35 @@
 //! The Edge TPU package inside the custom options of an `edgetpu-custom-op`: checked before libedgetpu sees it.
 //!
-//! libedgetpu verifies the package but not the FlexBuffer map around it: a corrupt index there ends the process. So
-//! the map is walked here, every offset within bounds, and the package's three nested buffers are verified as well.
-//! Knows nothing of graphs, devices or libedgetpu.
+//! libedgetpu verifies the package's buffers but not the FlexBuffer map around them: a corrupt index there ends the
+//! process. Nor does it check the numbers inside, by which it writes into instructions and reads what the device sent. So
+//! all of it is walked here: the map, the three nested buffers, and every offset in them. Knows nothing of graphs, devices
+//! or libedgetpu.
+//!
+//! | file | content |
+//! | --- | --- |
+//! | `flexbuffer.rs` | the map around the package |
+//! | `executable.rs` | [`Executable`]: one program, its chunks and the addresses written into them |
+//! | `layer.rs` | [`Layer`]: one input or output and where its elements lie |
+//! | `transfers.rs` | [`Transfers`]: what one run sends and receives |
+//! | `error.rs`, `fault.rs` | why a package is refused |
 //!
 //! Facts: libedgetpu `executable/custom_op_data.cc` and `driver/package_registry.cc` at 16.0; the FlexBuffers format
 //! of google/flatbuffers.
 
 mod error;
+mod executable;
+mod fault;
 mod flexbuffer;
+mod layer;
+mod transfers;
 
 pub use error::PackageError;
+pub use executable::{Executable, ExecutableKind};
+pub use fault::{ExecutableFault, Side};
+pub use layer::{Layer, LayerType};
+pub use transfers::Transfers;
 
-use crate::schema::darwinn::{Executable, ExecutableType, MultiExecutable, root_as_package};
+use crate::schema::darwinn::{self, MultiExecutable, root_as_package};
 use crate::schema::{read_root, verifier_options};
 
 /// What custom options hold, after every offset in them was checked.
@@ -23,7 +40,7 @@ use crate::schema::{read_root, verifier_options};
 /// let error = Package::from_custom_options(b"").unwrap_err();
 /// assert_eq!(error.to_string(), "custom options are no FlexBuffer map: root at byte 0 is out of bounds");
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Package {
     /// The oldest runtime that may load it, 10 to 14 in the wild.
@@ -33,6 +50,10 @@ pub struct Package {
     /// Whether the device gets all its transfers from the host. Otherwise (LSTM) libedgetpu refuses to run it over
     /// USB, unless `USB_ENABLE_BULK_DESCRIPTORS_FROM_DEVICE=1` was set before libedgetpu was opened.
     pub fully_deterministic: bool,
+    /// Its programs, at most one of each kind, at least one that runs inferences.
+    pub executables: Vec<Executable>,
+    /// Which of them runs inferences.
+    main: usize,
 }
 
 impl Package {
@@ -47,6 +68,9 @@ impl Package {
         for (key, value) in &entries {
             match (*key, value) {
                 (b"4", flexbuffer::Value::Bytes(bytes)) => package = Some(*bytes),
+                (b"6", flexbuffer::Value::Elements(count)) if *count != 1 => {
+                    return Err(PackageError::Chips { count: *count });
+                }
                 (b"7", flexbuffer::Value::Elements(count)) if *count > 0 => {
                     return Err(PackageError::FurtherExecutables { count: *count });
                 }
@@ -65,31 +89,58 @@ impl Package {
             .bytes();
         let multi = read_root::<MultiExecutable>(multi, &verifier_options(multi.len()))
             .map_err(|source| PackageError::Executables { source })?;
-        let mut runs = false;
-        let mut fully_deterministic = true;
-        for (index, executable) in multi
-            .serialized_executables()
-            .into_iter()
-            .flatten()
-            .enumerate()
-        {
-            let bytes = executable.bytes();
-            let executable = read_root::<Executable>(bytes, &verifier_options(bytes.len()))
+        let mut executables: Vec<Executable> = Vec::new();
+        let buffers = multi.serialized_executables();
+        for (index, buffer) in buffers.into_iter().flatten().enumerate() {
+            let bytes = buffer.bytes();
+            let buffer = read_root::<darwinn::Executable>(bytes, &verifier_options(bytes.len()))
                 .map_err(|source| PackageError::Executable { index, source })?;
-            if executable.type_() != ExecutableType::PARAMETER_CACHING {
-                runs = true;
-                fully_deterministic &= executable
-                    .dma_hints()
-                    .is_some_and(|hints| hints.fully_deterministic());
+            let invalid = |source| PackageError::Invalid { index, source };
+            let executable = Executable::read(buffer).map_err(invalid)?;
+            if executables
+                .iter()
+                .any(|other| other.kind == executable.kind)
+            {
+                return Err(invalid(ExecutableFault::SecondOfType));
             }
+            executables.push(executable);
         }
-        if !runs {
-            return Err(PackageError::NoExecutable);
-        }
+        let of_kind = |kind| executables.iter().position(|e| e.kind == kind);
+        // libedgetpu's order: with a stand-alone program it leaves the caching alone.
+        let main = of_kind(ExecutableKind::StandAlone)
+            .or_else(|| of_kind(ExecutableKind::ExecutionOnly))
+            .ok_or(PackageError::NoExecutable)?;
         Ok(Self {
             min_runtime_version: package.min_runtime_version(),
             compiler_version: package.compiler_version().unwrap_or_default().to_owned(),
-            fully_deterministic,
+            fully_deterministic: executables[main].fully_deterministic,
+            executables,
+            main,
         })
+    }
+
+    /// The program that runs inferences.
+    pub fn main(&self) -> &Executable {
+        &self.executables[self.main]
+    }
+
+    /// The program that puts constants on the chip before the first inference, where there is one.
+    pub fn caching(&self) -> Option<&Executable> {
+        let caching = |e: &&Executable| e.kind == ExecutableKind::ParameterCaching;
+        let executables = self.executables.iter();
+        executables
+            .filter(|_| self.main().kind == ExecutableKind::ExecutionOnly)
+            .find(caching)
+    }
+
+    /// Bytes of the constants that stay on the chip as long as no model with another token runs.
+    pub fn cached_bytes(&self) -> usize {
+        self.caching().map_or(0, |caching| caching.parameter_bytes)
+    }
+
+    /// Models with the same token, compiled together, stay on the chip side by side. None: nothing stays there.
+    pub fn caching_token(&self) -> Option<u64> {
+        let token = self.main().caching_token;
+        self.caching().map(|_| token).filter(|&token| token != 0)
     }
 }
