@@ -38,6 +38,8 @@ pub enum Access {
     Blocked,
     /// There is no node to open: no driver, or `/dev` of a container lacks it.
     NoNode,
+    /// Nobody looked: only libedgetpu sees the device.
+    Unknown,
 }
 
 impl Access {
@@ -66,6 +68,7 @@ impl fmt::Display for Access {
             }
             Self::Blocked => f.write_str("blocked by the container"),
             Self::NoNode => f.write_str("no node in /dev"),
+            Self::Unknown => f.write_str("access unknown"),
         }
     }
 }

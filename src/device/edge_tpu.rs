@@ -87,9 +87,14 @@ impl Device {
         }
     }
 
-    /// libedgetpu lists it, this user may open it, and no other process is seen holding it.
+    /// libedgetpu lists it, nothing is known to keep this user from opening it, and no other process is seen holding it.
     pub fn is_usable(&self) -> bool {
-        self.index.is_some() && self.access.is_granted() && self.holders.is_empty()
+        self.index.is_some() && !self.is_closed() && self.holders.is_empty()
+    }
+
+    /// This user may not open it.
+    fn is_closed(&self) -> bool {
+        !matches!(self.access, Access::Granted | Access::Unknown)
     }
 }
 
@@ -104,7 +109,7 @@ impl fmt::Display for Device {
             DeviceDetails::Usb(usb) => write!(f, " {}, {}", usb.speed, usb.mode)?,
             DeviceDetails::Pcie(pcie) => write!(f, "{pcie}")?,
         }
-        if !self.access.is_granted() {
+        if self.is_closed() {
             write!(f, ", {}", self.access)?;
         }
         for holder in &self.holders {
@@ -122,7 +127,7 @@ pub struct UsbDevice {
     pub mode: UsbMode,
     /// Bus number, the `002` of `/dev/bus/usb/002/003`.
     pub bus: u8,
-    /// Address on the bus, the `003`; a new one after each reset that changes the identity.
+    /// Address on the bus, the `003`; a new one after each reset that changes the identity. 0 where it is not known.
     pub address: u8,
     /// Port numbers from the root hub down: `[1]` for `2-1`, `[1, 4]` for `2-1.4`.
     pub ports: Vec<u8>,
@@ -138,6 +143,8 @@ pub enum UsbMode {
     Bootloader,
     /// `18d1:9302`: the firmware runs.
     Running,
+    /// Only libedgetpu sees the stick.
+    Unknown,
 }
 
 impl fmt::Display for UsbMode {
@@ -145,6 +152,7 @@ impl fmt::Display for UsbMode {
         f.write_str(match self {
             Self::Bootloader => "waiting for firmware",
             Self::Running => "firmware running",
+            Self::Unknown => "state unknown",
         })
     }
 }
@@ -234,6 +242,7 @@ impl PcieDevice {
 impl fmt::Display for PcieDevice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.driver, &self.status) {
+            (None, _) if self.address.is_none() => f.write_str(" state unknown")?,
             (None, _) => f.write_str(" no driver bound")?,
             (Some(_), Some(status)) => write!(f, " {status}")?,
             (Some(driver), None) => write!(f, " driver {driver}")?,
@@ -353,7 +362,10 @@ mod tests {
         );
         device.index = None;
         device.access = Access::NoNode;
-        device.details = DeviceDetails::Pcie(PcieDevice::default());
+        device.details = DeviceDetails::Pcie(PcieDevice {
+            address: Some("0000:03:00.0".into()),
+            ..PcieDevice::default()
+        });
         device.path = "0000:03:00.0".into();
         assert_eq!(
             device.to_string(),

@@ -17,6 +17,7 @@
 //! | `access.rs` | may this user open the node |
 //! | `holders.rs` | which processes have the node open |
 //! | `host.rs` | kernel, container, virtual machine |
+//! | `listed.rs` | the list in libedgetpu's order and numbers |
 //! | `selector.rs` | `auto`, `cpu`, `usb:0`, `pci:1`, `:2`, a path; `model.tflite@usb:0` |
 //! | `lock.rs` | one process per device |
 //! | `doctor/` | facts, causes, fixes |
@@ -28,6 +29,7 @@ mod edge_tpu;
 mod error;
 mod holders;
 mod host;
+mod listed;
 mod lock;
 mod pcie;
 mod selector;
@@ -44,6 +46,7 @@ pub use edge_tpu::{
 pub use error::DeviceError;
 pub use holders::Holder;
 pub use host::{Container, Host, User};
+pub use listed::as_listed;
 pub use lock::DeviceLock;
 pub use selector::{DeviceSelector, select, split_model_at_device};
 pub use system::{Node, Probe, System};

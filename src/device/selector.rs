@@ -187,7 +187,7 @@ pub fn select<'a>(
             let usable = listed().find(|device| device.is_usable());
             if usable.is_none() {
                 for device in devices {
-                    log::warn!("device: {device}: not used, running on the CPU");
+                    log::warn!("device: {device}: not used");
                 }
             }
             return Ok(usable);

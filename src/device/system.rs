@@ -62,11 +62,18 @@ pub trait Probe: Send + Sync {
 }
 
 /// The machine's own answers.
-struct Machine;
+struct Machine {
+    /// Whether USB devices are those that libusb lists, which knows this machine's alone.
+    asks_libusb: bool,
+}
 
 impl Probe for Machine {
     fn usb_devices(&self) -> Result<Option<Vec<UsbEntry>>, DeviceError> {
-        usb::enumerate()
+        if self.asks_libusb {
+            usb::enumerate()
+        } else {
+            Ok(None)
+        }
     }
 
     fn node(&self, path: &Path) -> io::Result<Node> {
@@ -89,13 +96,6 @@ impl Probe for Machine {
 /// ```
 /// // A machine on which nothing is plugged in: every tree is empty.
 /// let nowhere = corallite::device::System::at("/nonexistent".as_ref());
-/// # struct NoUsb;
-/// # impl corallite::device::Probe for NoUsb {
-/// #     fn usb_devices(&self) -> Result<Option<Vec<corallite::device::UsbEntry>>, corallite::device::DeviceError> { Ok(None) }
-/// #     fn node(&self, _: &std::path::Path) -> std::io::Result<corallite::device::Node> { Err(std::io::ErrorKind::NotFound.into()) }
-/// #     fn open_read_only(&self, _: &std::path::Path) -> std::io::Result<()> { Err(std::io::ErrorKind::NotFound.into()) }
-/// # }
-/// let nowhere = nowhere.with_probe(Box::new(NoUsb));
 /// assert_eq!(nowhere.list()?, []);
 /// # Ok::<(), corallite::device::DeviceError>(())
 /// ```
@@ -117,9 +117,10 @@ impl System {
         Self::at(Path::new("/"))
     }
 
-    /// A machine whose `/sys`, `/dev`, `/proc`, `/etc` and `/lib/modules` lie under `root`.
+    /// A machine whose `/sys`, `/dev`, `/proc`, `/etc` and `/lib/modules` lie under `root`: the host of a container,
+    /// mounted there, or a copy of another machine's files.
     ///
-    /// USB devices are still those of this machine until [`with_probe`](Self::with_probe) says otherwise.
+    /// Under any root but `/`, USB devices are those of its sysfs.
     pub fn at(root: &Path) -> Self {
         Self {
             sys: root.join("sys"),
@@ -128,7 +129,9 @@ impl System {
             etc: root.join("etc"),
             modules: root.join("lib/modules"),
             root: root.to_path_buf(),
-            probe: Box::new(Machine),
+            probe: Box::new(Machine {
+                asks_libusb: root == Path::new("/"),
+            }),
         }
     }
 

@@ -17,7 +17,7 @@ pub(super) const RUNNING: (u16, u16) = (0x18d1, 0x9302);
 
 /// libedgetpu's prefix of USB paths, whatever the mount point of sysfs (libedgetpu e35aed1,
 /// `driver/usb/local_usb_device.cc`, `ComposePathString`).
-const PATH_PREFIX: &str = "/sys/bus/usb/devices/";
+pub(super) const PATH_PREFIX: &str = "/sys/bus/usb/devices/";
 
 /// A device on the USB, as enumeration tells it.
 ///

@@ -19,6 +19,13 @@ const PACKAGE_FAILS_FROM: (u32, u32) = (6, 4);
 const SOURCE_FAILS_FROM: (u32, u32) = (6, 12);
 
 pub(super) fn diagnose(facts: &Facts, findings: &mut Vec<Finding>) {
+    if let Some(absent) = &facts.absent {
+        findings.push(Finding {
+            found: absent.clone(),
+            ..no_device(&facts.host)
+        });
+        return;
+    }
     if facts.devices.is_empty() {
         findings.push(no_device(&facts.host));
     }
@@ -27,6 +34,8 @@ pub(super) fn diagnose(facts: &Facts, findings: &mut Vec<Finding>) {
         diagnose_access(device, &facts.host, findings);
         match &device.details {
             DeviceDetails::Usb(stick) => diagnose_stick(device, stick, facts, findings),
+            // Nothing is known of a module that only libedgetpu sees.
+            DeviceDetails::Pcie(_) if device.access == Access::Unknown => {}
             DeviceDetails::Pcie(module) => diagnose_module(device, module, &facts.host, findings),
         }
         if findings[before..]
@@ -94,7 +103,7 @@ fn no_device(host: &Host) -> Finding {
 
 fn diagnose_access(device: &Device, host: &Host, findings: &mut Vec<Finding>) {
     match &device.access {
-        Access::Granted => {}
+        Access::Granted | Access::Unknown => {}
         Access::Denied { group, .. } => {
             let waiting = group
                 .as_ref()

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::steps::Check;
+
 /// How bad a finding is. Orders the worst first.
 ///
 /// ```
@@ -57,6 +59,8 @@ pub enum Cause {
     ModelFromNewerCompiler,
     /// The model has no part for the Edge TPU.
     ModelNotCompiled,
+    /// The model's part for the Edge TPU is broken.
+    PackageDamaged,
     /// No Edge TPU is attached.
     NoDevice,
     /// The user may not open the device.
@@ -89,7 +93,7 @@ pub enum Cause {
 
 impl Cause {
     /// All of them.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::LibraryMissing,
         Self::WrongArchitecture,
         Self::LibraryDependencyMissing,
@@ -100,6 +104,7 @@ impl Cause {
         Self::RuntimeTooOld,
         Self::ModelFromNewerCompiler,
         Self::ModelNotCompiled,
+        Self::PackageDamaged,
         Self::NoDevice,
         Self::NoPermission,
         Self::ContainerBlocksDevice,
@@ -116,6 +121,31 @@ impl Cause {
         Self::OpenFailed,
     ];
 
+    /// The link of the chain that it breaks.
+    pub const fn check(self) -> Check {
+        match self {
+            Self::LibraryMissing
+            | Self::WrongArchitecture
+            | Self::LibraryDependencyMissing
+            | Self::SystemTooOld
+            | Self::StaticProgram
+            | Self::LibraryUnusable => Check::Library,
+            Self::LibraryTooOld => Check::Version,
+            Self::ModelNotCompiled
+            | Self::PackageDamaged
+            | Self::ModelFromNewerCompiler
+            | Self::RuntimeTooOld => Check::Model,
+            Self::NoDevice => Check::Attached,
+            Self::DriverMissing | Self::KernelTooNew | Self::DriverNotBound => Check::Driver,
+            Self::NoPermission | Self::ContainerBlocksDevice | Self::NodeMissing => Check::Access,
+            Self::HeldByProcess => Check::Free,
+            Self::SlowUsb => Check::Speed,
+            Self::BootloaderStuck => Check::Firmware,
+            Self::ThermalThrottling | Self::ThermalShutdown | Self::DeviceDead => Check::Chip,
+            Self::OpenFailed => Check::Open,
+        }
+    }
+
     /// A name that does not change between versions.
     pub const fn id(self) -> &'static str {
         match self {
@@ -129,6 +159,7 @@ impl Cause {
             Self::RuntimeTooOld => "runtime-too-old",
             Self::ModelFromNewerCompiler => "model-from-newer-compiler",
             Self::ModelNotCompiled => "model-not-compiled",
+            Self::PackageDamaged => "package-damaged",
             Self::NoDevice => "no-device",
             Self::NoPermission => "no-permission",
             Self::ContainerBlocksDevice => "container-blocks-device",

@@ -1,9 +1,8 @@
 //! What the doctor looks at.
 
-use std::path::Path;
+use std::fmt;
 
-use super::super::{Device, DeviceError, Host, System};
-use super::elf::ElfIdentity;
+use super::super::{Device, DeviceError, DeviceSelector, Host, System, select};
 
 /// Everything known when the diagnosis is made.
 ///
@@ -27,6 +26,8 @@ pub struct Facts {
     pub model: Option<ModelFacts>,
     /// How opening devices went, for those where it was tried.
     pub opens: Vec<OpenAttempt>,
+    /// A device was asked for that is not there: which, and what is there.
+    pub absent: Option<String>,
 }
 
 impl Facts {
@@ -42,18 +43,28 @@ impl Facts {
             ..Self::default()
         })
     }
+
+    /// Leaves only the device that `selector` names, or notes that there is none. `auto` and `cpu` leave all of them.
+    pub fn choose(&mut self, selector: &DeviceSelector) {
+        if matches!(selector, DeviceSelector::Auto | DeviceSelector::Cpu) {
+            return;
+        }
+        match select(&self.devices, selector).map(|device| device.cloned()) {
+            Ok(device) => self.devices = device.into_iter().collect(),
+            Err(error) => self.absent = Some(error.to_string()),
+        }
+    }
 }
 
 /// How loading libedgetpu went.
 ///
 /// ```
-/// use corallite::device::doctor::{LibraryFacts, LoadAttempt};
+/// use corallite::device::doctor::{LibraryFacts, LoadAttempt, LoadFailure};
 /// let library = LibraryFacts {
-///     attempts: vec![LoadAttempt::new("libedgetpu.so.1", "libedgetpu.so.1: cannot open shared object file: \
-///                                      No such file or directory")],
+///     attempts: vec![LoadAttempt { path: "libedgetpu.so.1".into(), failure: LoadFailure::NotFound }],
 ///     loaded: None,
 /// };
-/// assert_eq!(library.attempts[0].elf, None);
+/// assert_eq!(library.attempts[0].failure.to_string(), "no such file");
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct LibraryFacts {
@@ -68,64 +79,62 @@ pub struct LibraryFacts {
 pub struct LoadAttempt {
     /// What dlopen was given.
     pub path: String,
-    /// What dlerror said.
-    pub error: String,
-    /// For which processor the file is. None: no such file, or no ELF file.
-    pub elf: Option<ElfIdentity>,
+    /// What was wrong.
+    pub failure: LoadFailure,
 }
 
-impl LoadAttempt {
-    /// An attempt with its error; looks into the file when `path` names one.
-    pub fn new(path: &str, error: &str) -> Self {
-        let elf = if path.contains('/') {
-            ElfIdentity::of_file(Path::new(path))
-        } else {
-            None
-        };
-        Self {
-            path: path.to_string(),
-            error: error.to_string(),
-            elf,
+/// What was wrong with a name or path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LoadFailure {
+    /// There is no such file.
+    NotFound,
+    /// It is a library for other machines, which glibc calls missing.
+    WrongArchitecture {
+        /// What the file is for.
+        found: String,
+        /// What this program is for.
+        expected: String,
+    },
+    /// This program is linked statically and cannot load libraries.
+    StaticProgram,
+    /// It loads and is something else.
+    NoLibedgetpu {
+        /// The function it should export.
+        symbol: String,
+    },
+    /// The dynamic loader refused.
+    Refused {
+        /// Its words, without the path.
+        dlerror: String,
+    },
+}
+
+impl fmt::Display for LoadFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotFound => f.write_str("no such file"),
+            Self::WrongArchitecture { found, expected } => {
+                write!(f, "the library is for {found}, this program for {expected}")
+            }
+            Self::StaticProgram => f.write_str("this program is linked statically"),
+            Self::NoLibedgetpu { symbol } => write!(f, "it does not export {symbol}"),
+            Self::Refused { dlerror } => f.write_str(dlerror),
         }
     }
 }
 
 /// The library that was loaded.
-///
-/// ```
-/// use corallite::device::doctor::LoadedLibrary;
-/// let library = LoadedLibrary {
-///     path: "libedgetpu.so.1".into(),
-///     version: "BuildLabel(COMPILER=6.3.0 20170516,DATE=redacted,TIME=redacted), RuntimeVersion(14)".into(),
-/// };
-/// assert_eq!(library.runtime_version(), Some(14));
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct LoadedLibrary {
     /// What dlopen was given.
     pub path: String,
     /// What `edgetpu_version` says.
     pub version: String,
-}
-
-impl LoadedLibrary {
     /// The number in `RuntimeVersion(14)`: 14 is release 16.0, 13 is 14.x and 15.0.
-    pub fn runtime_version(&self) -> Option<u32> {
-        let (_, rest) = self.version.split_once("RuntimeVersion(")?;
-        rest.split_once(')')?.0.parse().ok()
-    }
-
-    /// Its tensor structure is the one this crate speaks: runtime 14, or 13 of release 15.0.
-    ///
-    /// Releases up to 14.x have `CL_NUMBER=` in their version string and tensors of another size; they answer with
-    /// `Unsupported data type in custom op handler` and a number from nowhere.
-    pub fn speaks_our_interface(&self) -> bool {
-        match self.runtime_version() {
-            Some(13) => !self.version.contains("CL_NUMBER="),
-            Some(version) => version > 13,
-            None => false,
-        }
-    }
+    pub runtime: Option<u32>,
+    /// Whether its interface is the one this crate speaks.
+    pub is_supported: bool,
 }
 
 /// What a model needs, as its reader found it.
@@ -141,6 +150,8 @@ pub struct ModelFacts {
     pub name: String,
     /// It has at least one `edgetpu-custom-op`.
     pub compiled: bool,
+    /// What is wrong with a package in it.
+    pub damage: Option<String>,
     /// The lowest runtime version its packages allow, the highest of them where it has several.
     pub min_runtime_version: Option<u32>,
     /// `16.0.384591198`, of the compiler that made it.
@@ -157,6 +168,7 @@ impl ModelFacts {
         Self {
             name: name.to_string(),
             compiled: min_runtime_version.is_some(),
+            damage: None,
             min_runtime_version,
             compiler_version,
         }
@@ -176,48 +188,4 @@ pub struct OpenAttempt {
     pub path: String,
     /// None: it opened. Else the library's last words, which may be empty.
     pub error: Option<String>,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn generations_of_the_library_are_told_apart() {
-        let cases = [
-            // 16.0 as the official binary says it; the others in the forms of 15.0, 14.x and 2019.
-            (
-                "BuildLabel(COMPILER=6.3.0 20170516,DATE=redacted,TIME=redacted), RuntimeVersion(14)",
-                Some(14),
-                true,
-            ),
-            (
-                "BuildLabel(COMPILER=6.3.0 20170516,DATE=redacted,TIME=redacted), RuntimeVersion(13)",
-                Some(13),
-                true,
-            ),
-            (
-                "BuildLabel(COMPILER=x,DATE=redacted,CL_NUMBER=1), RuntimeVersion(13)",
-                Some(13),
-                false,
-            ),
-            (
-                "BuildLabel(COMPILER=x,DATE=redacted,CL_NUMBER=1), RuntimeVersion(12)",
-                Some(12),
-                false,
-            ),
-            ("RuntimeVersion(15)", Some(15), true),
-            ("RuntimeVersion(", None, false),
-            ("RuntimeVersion(99999999999)", None, false),
-            ("", None, false),
-        ];
-        for (version, runtime, accepted) in cases {
-            let library = LoadedLibrary {
-                path: "x".into(),
-                version: version.into(),
-            };
-            assert_eq!(library.runtime_version(), runtime, "{version}");
-            assert_eq!(library.speaks_our_interface(), accepted, "{version}");
-        }
-    }
 }

@@ -1,8 +1,7 @@
 //! From load attempts to causes.
 
 use super::cause::{Cause, Severity};
-use super::elf::ElfIdentity;
-use super::facts::{Facts, LoadAttempt, LoadedLibrary};
+use super::facts::{Facts, LoadAttempt, LoadFailure, LoadedLibrary};
 use super::report::Finding;
 
 /// Where a library comes from when there is none.
@@ -20,7 +19,7 @@ pub(super) fn diagnose(facts: &Facts, findings: &mut Vec<Finding>) {
 }
 
 fn diagnose_generation(library: &LoadedLibrary, findings: &mut Vec<Finding>) {
-    if library.speaks_our_interface() {
+    if library.is_supported {
         return;
     }
     findings.push(Finding {
@@ -35,13 +34,9 @@ fn diagnose_generation(library: &LoadedLibrary, findings: &mut Vec<Finding>) {
     });
 }
 
-/// Why one attempt failed.
-enum Failure {
+/// Why the dynamic loader refused, from its sentence.
+enum Refusal {
     NotFound,
-    WrongArchitecture {
-        found: ElfIdentity,
-        expected: ElfIdentity,
-    },
     Dependency(String),
     SystemTooOld,
     StaticProgram,
@@ -51,38 +46,51 @@ enum Failure {
 fn diagnose_attempts(attempts: &[LoadAttempt], findings: &mut Vec<Finding>) {
     let before = findings.len();
     for attempt in attempts {
-        let finding = |cause, fix: String| Finding {
-            cause,
-            severity: Severity::Error,
-            what: attempt.path.clone(),
-            found: attempt.error.clone(),
-            fix,
-        };
-        findings.push(match classify(attempt) {
-            Failure::NotFound => continue,
-            Failure::WrongArchitecture { found, expected } => Finding {
-                found: format!("the library is for {found}, this program for {expected}"),
-                ..finding(Cause::WrongArchitecture, format!("install the {expected} build of libedgetpu, or use a program built for {found}"))
-            },
-            Failure::Dependency(name) => {
-                let fix = if name.starts_with("libusb") {
-                    "install libusb 1.0 (package libusb-1.0-0): libedgetpu needs it for PCIe modules too".to_string()
-                } else {
-                    format!("install the package that has {name}")
-                };
-                finding(Cause::LibraryDependencyMissing, fix)
+        let refusal = match &attempt.failure {
+            LoadFailure::NotFound => Refusal::NotFound,
+            LoadFailure::StaticProgram => Refusal::StaticProgram,
+            LoadFailure::Refused { dlerror } => classify(dlerror),
+            LoadFailure::WrongArchitecture { .. } | LoadFailure::NoLibedgetpu { .. } => {
+                Refusal::Other
             }
-            Failure::SystemTooOld => finding(
+        };
+        let (cause, fix) = match (refusal, &attempt.failure) {
+            (Refusal::NotFound, _) => continue,
+            (_, LoadFailure::WrongArchitecture { found, expected }) => (
+                Cause::WrongArchitecture,
+                format!(
+                    "install the {expected} build of libedgetpu, or use a program built for {found}"
+                ),
+            ),
+            (Refusal::Dependency(name), _) if name.starts_with("libusb") => (
+                Cause::LibraryDependencyMissing,
+                "install libusb 1.0 (package libusb-1.0-0): libedgetpu needs it for PCIe modules too".to_string(),
+            ),
+            (Refusal::Dependency(name), _) => (
+                Cause::LibraryDependencyMissing,
+                format!("install the package that has {name}"),
+            ),
+            (Refusal::SystemTooOld, _) => (
                 Cause::SystemTooOld,
                 "use a libedgetpu built for an older system: the official 16.0 needs only glibc 2.17".to_string(),
             ),
-            Failure::StaticProgram => finding(
+            (Refusal::StaticProgram, _) => (
                 Cause::StaticProgram,
                 "a statically linked program cannot load libedgetpu: use a build for a gnu target on the Edge TPU, keep this \
                  one for models on the CPU"
                     .to_string(),
             ),
-            Failure::Other => finding(Cause::LibraryUnusable, format!("repair or replace the file; {INSTALL}")),
+            (Refusal::Other, _) => (
+                Cause::LibraryUnusable,
+                format!("repair or replace the file; {INSTALL}"),
+            ),
+        };
+        findings.push(Finding {
+            cause,
+            severity: Severity::Error,
+            what: attempt.path.clone(),
+            found: attempt.failure.to_string(),
+            fix,
         });
     }
     if findings.len() > before {
@@ -90,7 +98,7 @@ fn diagnose_attempts(attempts: &[LoadAttempt], findings: &mut Vec<Finding>) {
     }
     let tried: Vec<_> = attempts
         .iter()
-        .map(|attempt| format!("{} ({})", attempt.path, attempt.error))
+        .map(|attempt| format!("{} ({})", attempt.path, attempt.failure))
         .collect();
     findings.push(Finding {
         cause: Cause::LibraryMissing,
@@ -105,35 +113,32 @@ fn diagnose_attempts(attempts: &[LoadAttempt], findings: &mut Vec<Finding>) {
     });
 }
 
-/// Reads dlerror's sentence: glibc's (elf/dl-load.c, dl-version.c), musl's (ldso/dynlink.c, src/ldso/dlopen.c).
-fn classify(attempt: &LoadAttempt) -> Failure {
-    let error = attempt.error.as_str();
-    // First, because glibc calls such a file missing.
-    if let (Some(found), Some(expected)) = (attempt.elf, ElfIdentity::of_this_program())
-        && found != expected
-    {
-        return Failure::WrongArchitecture { found, expected };
-    }
+/// Reads dlerror's sentence, without the path of the library: glibc's (elf/dl-load.c, dl-version.c), musl's
+/// (ldso/dynlink.c, src/ldso/dlopen.c).
+fn classify(error: &str) -> Refusal {
     if error.contains("Dynamic loading not supported") {
-        return Failure::StaticProgram;
+        return Refusal::StaticProgram;
     }
     if error.contains("version `GLIBC") || error.contains("version `CXXABI") {
-        return Failure::SystemTooOld;
+        return Refusal::SystemTooOld;
     }
-    let missing = if let Some((name, _)) = error.split_once(": cannot open shared object file") {
-        Some(name)
-    } else if let Some((_, rest)) = error.split_once("Error loading shared library ") {
-        rest.split_once(':').map(|(name, _)| name)
-    } else {
-        None
-    };
-    match missing {
-        Some(name)
-            if name == attempt.path && attempt.elf.is_none() && error.contains("No such file") =>
-        {
-            Failure::NotFound
-        }
-        Some(name) if name != attempt.path => Failure::Dependency(name.to_string()),
-        _ => Failure::Other,
+    // Without a name in front, the library itself is what the loader did not find.
+    if error.starts_with("cannot open shared object file: No such file") {
+        return Refusal::NotFound;
     }
+    if let Some((name, _)) = error.split_once(": cannot open shared object file") {
+        return Refusal::Dependency(name.to_string());
+    }
+    if let Some((_, rest)) = error.split_once("Error loading shared library ")
+        && let Some((name, reason)) = rest.split_once(": ")
+    {
+        return if reason.contains("needed by") {
+            Refusal::Dependency(name.to_string())
+        } else if reason.contains("No such file") {
+            Refusal::NotFound
+        } else {
+            Refusal::Other
+        };
+    }
+    Refusal::Other
 }

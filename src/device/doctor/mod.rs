@@ -22,29 +22,31 @@
 //! | `cause.rs` | [`Cause`]: everything that can be wrong, with its stable id |
 //! | `report.rs` | [`Finding`], [`Report`] |
 //! | `facts.rs` | [`Facts`] and its parts |
-//! | `elf.rs` | for which processor a library is |
 //! | `library.rs` | from load attempts to causes |
 //! | `attached.rs` | from devices to causes |
 //! | `model.rs` | from a model's needs to causes |
+//! | `steps.rs` | [`Step`]: the chain from library to chip, link by link |
 //! | `fixes.rs` | texts of fixes that several causes share; the udev rules |
 
 mod attached;
 mod cause;
-mod elf;
 mod facts;
 mod fixes;
 mod library;
 mod model;
 mod report;
+mod steps;
 
 #[cfg(test)]
 mod tests;
 
 pub use cause::{Cause, Severity};
-pub use elf::ElfIdentity;
-pub use facts::{Facts, LibraryFacts, LoadAttempt, LoadedLibrary, ModelFacts, OpenAttempt};
+pub use facts::{
+    Facts, LibraryFacts, LoadAttempt, LoadFailure, LoadedLibrary, ModelFacts, OpenAttempt,
+};
 pub use fixes::UDEV_RULES;
 pub use report::{Finding, Report};
+pub use steps::{Check, Outcome, Step, steps};
 
 /// Finds the causes in the facts, the worst first.
 pub fn diagnose(facts: &Facts) -> Report {

@@ -29,6 +29,14 @@ pub(super) fn diagnose(facts: &Facts, findings: &mut Vec<Finding>) {
             "compile it with edgetpu_compiler (the result is named ..._edgetpu.tflite), or choose device cpu",
         );
     }
+    if let Some(damage) = &model.damage {
+        return add(
+            Cause::PackageDamaged,
+            Severity::Error,
+            damage.clone(),
+            "copy the file anew and compare its size, or compile it again with edgetpu_compiler",
+        );
+    }
     if is_from_newer_compiler(model) {
         let demand = match (model.min_runtime_version, &model.compiler_version) {
             (Some(runtime), _) if runtime > NEWEST_RUNTIME => {
@@ -51,7 +59,7 @@ pub(super) fn diagnose(facts: &Facts, findings: &mut Vec<Finding>) {
         .as_ref()
         .and_then(|library| library.loaded.as_ref());
     if let (Some(needed), Some(library)) = (model.min_runtime_version, library)
-        && let Some(runtime) = library.runtime_version()
+        && let Some(runtime) = library.runtime
         && runtime < needed
     {
         add(

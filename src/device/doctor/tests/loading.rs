@@ -17,32 +17,47 @@ pub(super) fn library_cases() -> Vec<Case> {
     vec![
         case(
             Cause::LibraryMissing,
-            &[
-                "libedgetpu.so.1",
-                "No such file or directory",
-                "/opt/libedgetpu.so.1.0",
-            ],
+            &["libedgetpu.so.1", "no such file", "/opt/libedgetpu.so.1.0"],
             &["libedgetpu1-std", "CORALLITE_LIBEDGETPU"],
             Some(LibraryFacts {
-                attempts: ["libedgetpu.so.1", "/opt/libedgetpu.so.1.0"]
-                    .map(|path| LoadAttempt::new(path, &no_such_file(path)))
-                    .to_vec(),
+                attempts: vec![
+                    refused(
+                        "libedgetpu.so.1",
+                        "cannot open shared object file: No such file or directory",
+                    ),
+                    LoadAttempt {
+                        path: "/opt/libedgetpu.so.1.0".into(),
+                        failure: LoadFailure::NotFound,
+                    },
+                ],
                 loaded: None,
             }),
         ),
         case(
             Cause::WrongArchitecture,
-            &["for 64 bit processor number 8"],
-            &["build of libedgetpu"],
+            &["for aarch64", "for x86-64"],
+            &["x86-64 build of libedgetpu"],
             Some(LibraryFacts {
                 attempts: vec![LoadAttempt {
-                    // What glibc says of it.
-                    error: no_such_file(path),
                     path: path.into(),
-                    elf: Some(ElfIdentity {
-                        bits: 64,
-                        machine: 8,
-                    }),
+                    failure: LoadFailure::WrongArchitecture {
+                        found: "aarch64".into(),
+                        expected: "x86-64".into(),
+                    },
+                }],
+                loaded: None,
+            }),
+        ),
+        case(
+            Cause::LibraryUnusable,
+            &["does not export edgetpu_version"],
+            &["replace the file"],
+            Some(LibraryFacts {
+                attempts: vec![LoadAttempt {
+                    path: "/usr/lib/libc.so.6".into(),
+                    failure: LoadFailure::NoLibedgetpu {
+                        symbol: "edgetpu_version".into(),
+                    },
                 }],
                 loaded: None,
             }),
@@ -51,7 +66,10 @@ pub(super) fn library_cases() -> Vec<Case> {
             Cause::LibraryDependencyMissing,
             &["libusb-1.0.so.0"],
             &["libusb-1.0-0"],
-            not_loaded(path, &no_such_file("libusb-1.0.so.0")),
+            not_loaded(
+                path,
+                "libusb-1.0.so.0: cannot open shared object file: No such file or directory",
+            ),
         ),
         // The same in musl's words.
         case(
@@ -91,22 +109,23 @@ pub(super) fn library_cases() -> Vec<Case> {
             Cause::LibraryUnusable,
             &["file too short"],
             &["replace the file"],
-            not_loaded(path, "/usr/lib/libedgetpu.so.1: file too short"),
+            not_loaded(path, "file too short"),
         ),
         case(
             Cause::LibraryUnusable,
             &["Permission denied"],
             &["replace the file"],
-            not_loaded(
-                path,
-                "/usr/lib/libedgetpu.so.1: cannot open shared object file: Permission denied",
-            ),
+            not_loaded(path, "cannot open shared object file: Permission denied"),
         ),
         case(
             Cause::LibraryTooOld,
             &["CL_NUMBER", "15.0 or 16.0"],
             &["16.0"],
-            loaded("BuildLabel(COMPILER=x,CL_NUMBER=1), RuntimeVersion(13)"),
+            loaded(
+                "BuildLabel(COMPILER=x,CL_NUMBER=1), RuntimeVersion(13)",
+                13,
+                false,
+            ),
         ),
     ]
 }
@@ -132,18 +151,29 @@ pub(super) fn model_cases() -> Vec<Case> {
             None,
         ),
         case(
+            Cause::PackageDamaged,
+            &["offset 12"],
+            &["copy the file anew"],
+            ModelFacts {
+                compiled: true,
+                damage: Some("offset 12 leads out of the file".into()),
+                ..ModelFacts::new("m.tflite", None, None)
+            },
+            None,
+        ),
+        case(
             Cause::RuntimeTooOld,
             &["needs runtime version 14", "has 13"],
             &["16.0"],
             ModelFacts::new("m.tflite", Some(14), None),
-            loaded("BuildLabel(), RuntimeVersion(13)"),
+            loaded("BuildLabel(), RuntimeVersion(13)", 13, true),
         ),
         case(
             Cause::ModelFromNewerCompiler,
             &["needs runtime version 15", "14"],
             &["--min_runtime_version 14"],
             ModelFacts::new("m.tflite", Some(15), Some("16.0.384591198".into())),
-            loaded("BuildLabel(), RuntimeVersion(14)"),
+            loaded("BuildLabel(), RuntimeVersion(14)", 14, true),
         ),
         case(
             Cause::ModelFromNewerCompiler,

@@ -75,27 +75,33 @@ fn facts(fake: &FakeSystem) -> Facts {
     Facts::gather(&fake.system()).unwrap()
 }
 
-fn not_loaded(path: &str, error: &str) -> Option<LibraryFacts> {
+fn refused(path: &str, dlerror: &str) -> LoadAttempt {
+    LoadAttempt {
+        path: path.into(),
+        failure: LoadFailure::Refused {
+            dlerror: dlerror.into(),
+        },
+    }
+}
+
+fn not_loaded(path: &str, dlerror: &str) -> Option<LibraryFacts> {
     Some(LibraryFacts {
-        attempts: vec![LoadAttempt::new(path, error)],
+        attempts: vec![refused(path, dlerror)],
         loaded: None,
     })
 }
 
-fn loaded(version: &str) -> Option<LibraryFacts> {
+fn loaded(version: &str, runtime: u32, is_supported: bool) -> Option<LibraryFacts> {
     let library = LoadedLibrary {
         path: "libedgetpu.so.1".into(),
         version: version.into(),
+        runtime: Some(runtime),
+        is_supported,
     };
     Some(LibraryFacts {
         attempts: vec![],
         loaded: Some(library),
     })
-}
-
-/// An error in glibc's words for a file that is not there.
-fn no_such_file(name: &str) -> String {
-    format!("{name}: cannot open shared object file: No such file or directory")
 }
 
 struct Case {
@@ -163,6 +169,8 @@ fn healthy_machines_have_no_findings() {
         let facts = Facts {
             library: loaded(
                 "BuildLabel(COMPILER=6.3.0 20170516,DATE=redacted,TIME=redacted), RuntimeVersion(14)",
+                14,
+                true,
             ),
             model: Some(model.clone()),
             opens: vec![OpenAttempt {
@@ -181,7 +189,10 @@ fn the_worst_comes_first() {
     fake.stick(0x18d1, 0x9302, 1, 4, &[2], 480);
     fake.node("dev/bus/usb/001/004", 46, 0o660, Opening::Refused);
     let facts = Facts {
-        library: not_loaded("x", &no_such_file("x")),
+        library: not_loaded(
+            "x",
+            "cannot open shared object file: No such file or directory",
+        ),
         ..facts(&fake)
     };
     let causes: Vec<_> = diagnose(&facts)
@@ -213,4 +224,116 @@ fn facts_are_gathered_on_this_machine() -> Result<(), DeviceError> {
     let facts = Facts::gather(&super::super::System::host())?;
     assert!(facts.host.kernel_version().is_some());
     Ok(())
+}
+
+#[test]
+fn steps_walk_the_chain_in_order_and_hold_every_finding() {
+    let checks = |facts: &Facts| -> Vec<(Check, Outcome)> {
+        steps(facts, &diagnose(facts))
+            .iter()
+            .map(|step| (step.check, step.outcome))
+            .collect()
+    };
+    use Check::*;
+    use Outcome::{Fail, Ok, Skipped, Warn};
+    let library = || loaded("BuildLabel(), RuntimeVersion(14)", 14, true);
+    let healthy = Facts {
+        library: library(),
+        model: Some(ModelFacts::new("m_edgetpu.tflite", Some(13), None)),
+        opens: vec![OpenAttempt {
+            path: "/sys/bus/usb/devices/2-1".into(),
+            error: None,
+        }],
+        ..facts(&with_stick())
+    };
+    let expected = [
+        (Library, Ok),
+        (Version, Ok),
+        (Model, Ok),
+        (Attached, Ok),
+        (Access, Ok),
+        (Free, Ok),
+        (Speed, Ok),
+        (Firmware, Ok),
+        (Open, Ok),
+    ];
+    assert_eq!(checks(&healthy), expected);
+
+    let hot = with_module();
+    hot.write("sys/class/apex/apex_0/temp", "91500\n");
+    let expected = [
+        (Library, Fail),
+        (Version, Skipped),
+        (Attached, Ok),
+        (Driver, Ok),
+        (Access, Ok),
+        (Free, Ok),
+        (Chip, Warn),
+        (Open, Skipped),
+    ];
+    let hot = Facts {
+        library: not_loaded("x", "file too short"),
+        ..facts(&hot)
+    };
+    assert_eq!(checks(&hot), expected);
+
+    // Whatever is found stands in exactly one step, with all its words.
+    for case in loading::library_cases()
+        .into_iter()
+        .chain(loading::model_cases())
+        .chain(attached::device_cases())
+    {
+        let report = diagnose(&case.facts);
+        let steps = steps(&case.facts, &report);
+        let found: Vec<_> = steps.iter().flat_map(|step| &step.findings).collect();
+        assert_eq!(found, report.findings.iter().collect::<Vec<_>>());
+        let texts: Vec<String> = steps.iter().map(ToString::to_string).collect();
+        let text = texts.join("\n");
+        for word in case.found.iter().chain(case.fix) {
+            assert!(text.contains(word), "`{word}` missing in\n{text}");
+        }
+    }
+}
+
+#[test]
+fn steps_print_as_lines_with_fixes_below() {
+    let facts = Facts {
+        library: loaded("BuildLabel(), RuntimeVersion(14)", 14, true),
+        model: Some(ModelFacts::new("m.tflite", None, None)),
+        ..facts(&with_stick())
+    };
+    let lines: Vec<String> = steps(&facts, &diagnose(&facts))
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(
+        lines[..4],
+        [
+            "ok   library   libedgetpu.so.1: loads",
+            "ok   version   libedgetpu.so.1: BuildLabel(), RuntimeVersion(14)",
+            "fail model     m.tflite: no operator edgetpu-custom-op, all of it runs on the CPU [model-not-compiled]\n\
+             \x20              compile it with edgetpu_compiler (the result is named ..._edgetpu.tflite), or choose device cpu",
+            "ok   attached  1 Edge TPU(s)",
+        ]
+    );
+}
+
+#[test]
+fn a_device_asked_for_is_looked_at_alone() {
+    let fake = with_stick();
+    fake.stick(0x18d1, 0x9302, 1, 4, &[2], 480);
+    let mut facts = facts(&fake);
+    assert_eq!(diagnose(&facts).findings[0].cause, Cause::SlowUsb);
+    facts.choose(&"/sys/bus/usb/devices/2-1".parse().unwrap());
+    assert_eq!(diagnose(&facts), Report::default());
+    facts.choose(&"pci:0".parse().unwrap());
+    let report = diagnose(&facts);
+    let [finding] = report.findings.as_slice() else {
+        panic!("{report:#?}")
+    };
+    assert_eq!(finding.cause, Cause::NoDevice);
+    assert!(
+        finding.found.contains("`pci:0`: not present, found usb:0"),
+        "{finding}"
+    );
 }
