@@ -5,8 +5,8 @@
 //! cargo run --release --example classify -- --model mobilenet_v2_1.0_224_quant.tflite --labels imagenet_labels.txt --input parrot.jpg
 //! ```
 //!
-//! Options and output are those of pycoral's `classify_image.py`, and one line more that says what ran where. Notes go to
-//! standard error.
+//! Options and output are those of pycoral's `classify_image.py`, and two lines more that say what runs where, and why. Notes
+//! go to standard error.
 
 mod picture;
 
@@ -17,8 +17,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
+use corallite::delegate::DeviceRequest;
 use corallite::device::{self, DeviceSelector};
-use corallite::model::{LoadError, OperatorKind};
+use corallite::ffi::DelegateOptions;
+use corallite::model::LoadError;
+use corallite::ops::RunsOn;
 use corallite::tensor::{Quantization, TensorMut, TensorType};
 use corallite::vision::{Channels, Filter, Image, Labels, Normalization, PixelTable, classes};
 use corallite::{Interpreter, Model};
@@ -31,6 +34,8 @@ usage: classify [options]
 Without --model, the bundled model: clothes, light on dark, 28 x 28 pixels (Fashion-MNIST). Larger pictures are scaled.
 
   -m, --model FILE[@DEVICE]  quantized .tflite model                 [the bundled one]
+      --cpu-model FILE       the model it was compiled from: runs
+                             where auto finds no Edge TPU
   -l, --labels FILE          a label a line, or `id label` a line    [ids; the bundled labels]
   -i, --input FILE           JPEG, PNG or BMP                        [the bundled picture]
   -k, --top-k N              at most N classes                       [1]
@@ -39,13 +44,19 @@ Without --model, the bundled model: clothes, light on dark, 28 x 28 pixels (Fash
   -a, --input-mean X         pixels are (pixel - mean) / std         [128.0]
   -s, --input-std X          in the model's training                 [128.0]
       --threads N            threads on the CPU                      [1]
-      --device DEVICE        auto, cpu, usb, usb:N, pci, pci:N       [auto]
+      --device DEVICE        auto, cpu, usb, usb:N, pci, pci:N, :N,  [auto]
+                             or the device's path
+      --device-option N=V    Performance=Low|Medium|High|Max         [libedgetpu's own]
+                             Usb.AlwaysDfu=True|False
+                             Usb.MaxBulkInQueueLength=0..256
       --invert WHEN          yes, no, or auto: where the model takes [auto]
                              grey pictures and this one has a plain
                              bright background
   -h, --help                 this text
 
 An int8 model gets `pixel - 128` unless --input-mean or --input-std is given.
+CORALLITE_LIBEDGETPU names the libedgetpu to load, CORALLITE_EDGETPU_OPTIONS its
+options. `corallite doctor` tells why a device does not work.
 Exit status: 0, 1 where something failed, 2 where the command line is wrong.
 ";
 
@@ -54,9 +65,6 @@ const BUNDLED_MODEL: &str = "fashion_mnist_int8.tflite (bundled)";
 static MODEL: &[u8] = include_bytes!("data/fashion_mnist_int8.tflite");
 static LABELS: &[u8] = include_bytes!("data/fashion_labels.txt");
 static PICTURE: &[u8] = include_bytes!("data/large_ankle_boot.png");
-
-/// The operator that a compiled model has in place of those that the Edge TPU runs.
-const EDGETPU_OPERATOR: &str = "edgetpu-custom-op";
 
 /// What the command line says.
 struct Options {
@@ -69,7 +77,9 @@ struct Options {
     input_mean: Option<f64>,
     input_std: Option<f64>,
     threads: usize,
-    device: DeviceSelector,
+    cpu_model: Option<PathBuf>,
+    device: Option<DeviceSelector>,
+    device_options: Vec<String>,
     invert: Invert,
 }
 
@@ -128,9 +138,13 @@ fn run(out: &mut impl Write) -> Result<(), Failure> {
         return Ok(());
     };
     let (name, model) = load(&options)?;
-    check_device(&name, &model, &options.device)?;
     let labels = labels(&options)?;
-    let builder = Interpreter::builder(&model).threads(options.threads);
+    let mut builder = Interpreter::builder(&model)
+        .threads(options.threads)
+        .device(options.request()?);
+    if let Some(path) = &options.cpu_model {
+        builder = builder.cpu_model(&read_model(path)?.1);
+    }
     let mut interpreter = builder.build().map_err(|error| failed(&name, error))?;
     let class_count = interpreter
         .output(0)
@@ -182,6 +196,10 @@ fn load(options: &Options) -> Result<(String, Model), Failure> {
         let model = Model::from_static(MODEL).map_err(|error| failed(BUNDLED_MODEL, error))?;
         return Ok((BUNDLED_MODEL.to_owned(), model));
     };
+    read_model(path)
+}
+
+fn read_model(path: &Path) -> Result<(String, Model), Failure> {
     let name = path.display().to_string();
     match Model::from_file(path) {
         Ok(model) => Ok((name, model)),
@@ -189,46 +207,6 @@ fn load(options: &Options) -> Result<(String, Model), Failure> {
         Err(error @ LoadError::File { .. }) => Err(Failure::Run(error.to_string())),
         Err(error) => Err(failed(name, error)),
     }
-}
-
-/// Refuses a model compiled for the Edge TPU where none can run it, and a device that is not there.
-fn check_device(name: &str, model: &Model, selector: &DeviceSelector) -> Result<(), Failure> {
-    let is_compiled = model
-        .graph()
-        .subgraphs()
-        .iter()
-        .flat_map(|subgraph| &subgraph.operators)
-        .any(is_on_edge_tpu);
-    if !is_compiled && matches!(selector, DeviceSelector::Auto | DeviceSelector::Cpu) {
-        return Ok(());
-    }
-    if *selector == DeviceSelector::Cpu {
-        let message = "compiled for the Edge TPU, but --device cpu was given: give the model it was compiled from, or a device";
-        return Err(failed(name, message));
-    }
-    let devices = device::list().map_err(|error| Failure::Run(error.to_string()))?;
-    let device = device::select(&devices, selector).map_err(|error| failed(name, error))?;
-    match device {
-        None if devices.is_empty() => Err(failed(
-            name,
-            "compiled for the Edge TPU, and none was found: plug one in, or give the model it was compiled from (without _edgetpu)",
-        )),
-        None => {
-            let found: Vec<String> = devices.iter().map(ToString::to_string).collect();
-            Err(failed(
-                name,
-                format!(
-                    "compiled for the Edge TPU, and none is usable: {}",
-                    found.join("; ")
-                ),
-            ))
-        }
-        Some(_) => Ok(()),
-    }
-}
-
-fn is_on_edge_tpu(operator: &corallite::model::Operator) -> bool {
-    matches!(&operator.kind, OperatorKind::Custom(name) if name == EDGETPU_OPERATOR)
 }
 
 /// The labels and their file's name in messages; the bundled labels belong to the bundled model.
@@ -343,17 +321,21 @@ fn write_pixels(
     Ok(())
 }
 
-/// The line that says what runs where.
+/// The lines that say what runs where, and why.
 fn placement(interpreter: &Interpreter) -> String {
     let all = interpreter.operators().len();
-    let on_edge_tpu = interpreter.operators().filter(
-        |operator| matches!(operator.kind, OperatorKind::Custom(name) if name == EDGETPU_OPERATOR),
-    );
-    let on_edge_tpu = on_edge_tpu.count();
-    format!(
+    let on_edge_tpu = interpreter
+        .operators()
+        .filter(|operator| operator.runs_on == RunsOn::EdgeTpu)
+        .count();
+    let mut lines = format!(
         "Operators: {} on CPU, {on_edge_tpu} on Edge TPU",
         all - on_edge_tpu
-    )
+    );
+    if let Some(placement) = interpreter.placement() {
+        lines += &format!("\nRunning on {placement}");
+    }
+    lines
 }
 
 impl Options {
@@ -369,7 +351,9 @@ impl Options {
             input_mean: None,
             input_std: None,
             threads: 1,
-            device: DeviceSelector::Auto,
+            cpu_model: None,
+            device: None,
+            device_options: Vec::new(),
             invert: Invert::Auto,
         };
         while let Some(argument) = parser.next().map_err(|error| error.to_string())? {
@@ -390,7 +374,7 @@ impl Options {
                 "-m" | "--model" => {
                     let (file, device) = split_model(value)?;
                     options.model = Some(file);
-                    options.device = device.unwrap_or(options.device);
+                    options.device = device.or(options.device);
                 }
                 "-l" | "--labels" => options.labels = Some(value.into()),
                 "-i" | "--input" => options.input = Some(value.into()),
@@ -400,11 +384,12 @@ impl Options {
                 "-a" | "--input-mean" => options.input_mean = Some(number(&name, &value)?),
                 "-s" | "--input-std" => options.input_std = Some(number(&name, &value)?),
                 "--threads" => options.threads = positive(&name, &value)?,
+                "--cpu-model" => options.cpu_model = Some(value.into()),
                 "--device" => {
-                    options.device = text(&name, &value)?
-                        .parse()
-                        .map_err(|error| format!("{error}"))?
+                    let device = text(&name, &value)?.parse();
+                    options.device = Some(device.map_err(|error| format!("{error}"))?);
                 }
+                "--device-option" => options.device_options.push(text(&name, &value)?.to_owned()),
                 _ => {
                     options.invert = match text(&name, &value)? {
                         "auto" => Invert::Auto,
@@ -433,10 +418,22 @@ impl Options {
         }
         Ok(Some(options))
     }
+
+    /// The device asked for, with the options of the command line, else those of the environment.
+    fn request(&self) -> Result<DeviceRequest, Failure> {
+        let selector = self.device.clone().unwrap_or_default();
+        let usage = |error: corallite::ffi::OptionError| Failure::Usage(error.to_string());
+        let request = DeviceRequest::from_environment(selector).map_err(usage)?;
+        if self.device_options.is_empty() {
+            return Ok(request);
+        }
+        let options = DelegateOptions::parse_list(&self.device_options.join(","));
+        Ok(request.options(options.map_err(usage)?))
+    }
 }
 
 /// Every option that takes a value.
-const OPTIONS: [&str; 19] = [
+const OPTIONS: [&str; 21] = [
     "-m",
     "--model",
     "-l",
@@ -454,7 +451,9 @@ const OPTIONS: [&str; 19] = [
     "-s",
     "--input-std",
     "--threads",
+    "--cpu-model",
     "--device",
+    "--device-option",
     "--invert",
 ];
 

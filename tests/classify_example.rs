@@ -1,6 +1,8 @@
 //! The example `classify` as a user meets it: output, messages, exit codes.
 
 mod corpus;
+#[cfg(not(all(target_env = "musl", target_feature = "crt-static")))]
+mod standin;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -38,6 +40,11 @@ fn runner() -> Option<Vec<String>> {
 }
 
 fn classify(arguments: &[&str]) -> Output {
+    let mut command = classify_command(arguments);
+    command.output().expect("the example starts")
+}
+
+fn classify_command(arguments: &[&str]) -> Command {
     let mut command = match runner().as_deref() {
         Some([program, options @ ..]) => {
             let mut command = Command::new(program);
@@ -46,11 +53,8 @@ fn classify(arguments: &[&str]) -> Output {
         }
         _ => Command::new(binary()),
     };
+    command.env_remove("RUST_LOG").args(arguments);
     command
-        .env_remove("RUST_LOG")
-        .args(arguments)
-        .output()
-        .expect("the example starts")
 }
 
 fn stdout(output: &Output) -> &str {
@@ -116,7 +120,7 @@ fn encoded(format: ImageFormat) -> Vec<u8> {
 #[test]
 fn without_arguments_the_bundled_picture_is_named_in_pycorals_format() {
     let lines = lines(&[]);
-    let [placement, heading, note, times @ .., results, class] = &lines[..] else {
+    let [placement, place, heading, note, times @ .., results, class] = &lines[..] else {
         panic!("{lines:?}")
     };
     let operators = placement
@@ -125,6 +129,10 @@ fn without_arguments_the_bundled_picture_is_named_in_pycorals_format() {
     assert!(
         operators.is_some_and(|count| count.parse::<u32>().is_ok_and(|count| count > 0)),
         "{placement}"
+    );
+    assert_eq!(
+        place,
+        "Running on CPU: the model is not compiled for the Edge TPU"
     );
     assert_eq!(heading, "----INFERENCE TIME----");
     assert_eq!(
@@ -541,34 +549,177 @@ fn parrot_is_a_macaw() {
     assert_eq!(results[0].0, "macaw");
 }
 
+/// Model and picture of the corpus as arguments.
+fn compiled_pair() -> Option<(String, String)> {
+    let models = corpus::test_data()?.join("corpus/models");
+    let path = |name: &str| models.join(name).to_str().expect("UTF-8").to_owned();
+    Some((
+        path("mobilenet_v1_0.25_128_quant_edgetpu.tflite"),
+        path("mobilenet_v1_0.25_128_quant.tflite"),
+    ))
+}
+
 #[test]
-fn compiled_model_without_a_device_says_what_to_do() {
-    let Some(corpus) = corpus::test_data().map(|folder| folder.join("corpus")) else {
+fn compiled_model_on_the_cpu_says_what_to_do() {
+    let Some((model, _)) = compiled_pair() else {
         return;
     };
-    let model = corpus
-        .join("models/mobilenet_v1_0.25_128_quant_edgetpu.tflite")
-        .to_str()
-        .expect("UTF-8")
-        .to_owned();
     let output = classify(&["-m", &model, "-i", &bundled("bag.png"), "--device", "cpu"]);
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(
         stderr(&output),
         format!(
-            "classify: {model}: compiled for the Edge TPU, but --device cpu was given: give the model it was compiled from, or a device\n"
+            "classify: {model}: compiled for the Edge TPU, and device cpu was asked for: give the model it was compiled from, or \
+             a device\n"
         )
     );
-    // With a stick in this machine, the rest is the business of hardware-tests.
-    if corallite::device::list().is_ok_and(|devices| devices.is_empty()) {
-        let output = classify(&["-m", &model, "-i", &bundled("bag.png")]);
-        assert_eq!(output.status.code(), Some(1));
-        let expected = "compiled for the Edge TPU, and none was found: plug one in, or give the model it was compiled from (without _edgetpu)";
-        assert_eq!(stderr(&output), format!("classify: {model}: {expected}\n"));
-        let output = classify(&["-i", &bundled("bag.png"), "--device", "usb:0"]);
+    let output = classify(&["-i", &bundled("bag.png"), "--device", "usb:0"]);
+    assert_eq!(output.status.code(), Some(1));
+    let expected = "device `usb:0` was asked for, and the model has nothing for an Edge TPU";
+    assert!(stderr(&output).contains(expected), "{}", stderr(&output));
+}
+
+#[cfg(not(all(target_env = "musl", target_feature = "crt-static")))]
+mod on_the_stand_in {
+    use super::*;
+    use crate::standin::StandIn;
+
+    /// Runs with a stand-in for libedgetpu, and with locks of its own.
+    fn classify_with(standin: &StandIn, arguments: &[&str]) -> Output {
+        let mut command = classify_command(arguments);
+        command
+            .env("CORALLITE_LIBEDGETPU", standin.library())
+            .env("CORALLITE_LOCK_DIR", standin.file(""))
+            .env_remove("CORALLITE_EDGETPU_OPTIONS");
+        command.output().expect("the example starts")
+    }
+
+    /// The lines of the results, whatever the times were.
+    fn classes(output: &Output) -> Vec<&str> {
+        assert!(output.status.success(), "{}", stderr(output));
+        let lines = stdout(output).lines();
+        lines
+            .skip_while(|line| *line != "-------RESULTS--------")
+            .collect()
+    }
+
+    #[test]
+    fn compiled_model_answers_like_its_twin_and_says_where_it_ran() {
+        let Some((model, twin)) = compiled_pair() else {
+            return;
+        };
+        let standin = StandIn::new(&[
+            ("twin", &twin),
+            ("devices", "usb:/sys/bus/usb/devices/2-1,pci:/dev/apex_0"),
+        ]);
+        let arguments = ["-i", &bundled("large_bag.png"), "-c", "1", "-k", "5"];
+        let expected = classify(&[&arguments[..], &["-m", &twin]].concat());
+        let expected = classes(&expected);
+        assert_eq!(expected.len(), 6);
+        for (device, place) in [
+            ("", "usb /sys/bus/usb/devices/2-1"),
+            ("@pci:0", "pci /dev/apex_0"),
+            ("@/sys/bus/usb/devices/2-1", "usb /sys/bus/usb/devices/2-1"),
+            ("@:1", "pci /dev/apex_0"),
+        ] {
+            let model = format!("{model}{device}");
+            let output = classify_with(&standin, &[&arguments[..], &["-m", &model]].concat());
+            assert_eq!(classes(&output), expected, "{model}");
+            let placement: Vec<&str> = stdout(&output).lines().take(2).collect();
+            assert_eq!(
+                placement,
+                [
+                    "Operators: 0 on CPU, 1 on Edge TPU",
+                    &format!("Running on Edge TPU {place}")
+                ]
+            );
+        }
+
+        // Not there, with and without a model for the CPU.
+        let missing = format!("{model}@usb:1");
+        let output = classify_with(&standin, &["-m", &missing, "-i", &bundled("bag.png")]);
         assert_eq!(output.status.code(), Some(1));
         assert!(
-            stderr(&output).contains("device `usb:0`: no Edge TPU found"),
+            stderr(&output).contains(
+                "device `usb:1`: not present, found usb:0 = /sys/bus/usb/devices/2-1, pci:0 = /dev/apex_0, choose one"
+            ),
+            "{}",
+            stderr(&output)
+        );
+        let unplugged = StandIn::new(&[("devices", "")]);
+        let both = ["-m", &model, "--cpu-model", &twin];
+        let output = classify_with(&unplugged, &[&arguments[..], &both].concat());
+        assert_eq!(classes(&output), expected);
+        let place = stdout(&output).lines().nth(1).unwrap_or_default();
+        assert!(
+            place.starts_with("Running on CPU: the uncompiled model, because no Edge TPU "),
+            "{place}"
+        );
+        let output = classify_with(&unplugged, &[&arguments[..], &both[..2]].concat());
+        assert_eq!(output.status.code(), Some(1));
+        assert!(
+            stderr(&output).contains("compiled for the Edge TPU, and no Edge TPU "),
+            "{}",
+            stderr(&output)
+        );
+    }
+
+    #[test]
+    fn options_of_the_device_are_checked_before_anything_is_opened() {
+        let Some((model, twin)) = compiled_pair() else {
+            return;
+        };
+        let standin = StandIn::new(&[("twin", &twin)]);
+        let picture = bundled("bag.png");
+        let run = |option: &str| {
+            let arguments = [
+                "-m",
+                &model,
+                "-i",
+                &picture,
+                "-c",
+                "1",
+                "--device-option",
+                option,
+            ];
+            classify_with(&standin, &arguments)
+        };
+        for good in [
+            "Performance=Low",
+            "Usb.AlwaysDfu=True",
+            "Usb.MaxBulkInQueueLength=0",
+        ] {
+            classes(&run(good));
+        }
+        for (bad, message) in [
+            (
+                "Performance=Fast",
+                "Performance: found \"Fast\", expected Low, Medium, High or Max",
+            ),
+            (
+                "Usb.MaxBulkInQueueLength=257",
+                "found \"257\", expected 0 to 256",
+            ),
+            ("Clock=1", "no libedgetpu option \"Clock\""),
+            ("Performance", "found \"\", expected Low"),
+        ] {
+            let output = run(bad);
+            assert_eq!(output.status.code(), Some(2), "{bad}");
+            assert!(
+                stderr(&output).contains(message),
+                "{bad}: {}",
+                stderr(&output)
+            );
+        }
+        // From the environment, too.
+        let mut command = classify_command(&["-m", &model, "-i", &picture]);
+        command
+            .env("CORALLITE_LIBEDGETPU", standin.library())
+            .env("CORALLITE_EDGETPU_OPTIONS", "Usb.AlwaysDfu=1");
+        let output = command.output().expect("the example starts");
+        assert_eq!(output.status.code(), Some(2));
+        assert!(
+            stderr(&output).contains("expected True or False"),
             "{}",
             stderr(&output)
         );

@@ -121,7 +121,7 @@ fn model_that_cannot_run_is_shown_with_the_reason() {
         .tensors
         .push(Tensor::new("last", INT8, &[3]).quantized(1.0, 0));
     model.operators.push(Operator {
-        custom: Some("edgetpu-custom-op"),
+        custom: Some("Unheard"),
         ..Operator::new(CUSTOM, &[3], &[4])
     });
     model.outputs = vec![4];
@@ -133,7 +133,7 @@ fn model_that_cannot_run_is_shown_with_the_reason() {
     );
     let error = found["build_error"].as_str().expect("reason");
     assert!(
-        error.contains("edgetpu-custom-op version 1 (int8) -> (int8)"),
+        error.contains("Unheard version 1 (int8) -> (int8)"),
         "{error}"
     );
     assert_eq!(found["operator_groups"][1]["has_kernel"], false);

@@ -1,17 +1,14 @@
 //! Operators on an Edge TPU in this process, through libedgetpu.
 
-use super::{Delegate, DelegateError};
+use super::compiled::is_compiled_operator;
+use super::{Delegate, DelegateError, EDGE_TPU_OPERATOR};
 use crate::ffi::{EdgeTpu, NodeId, Session, SessionBuilder, TensorSpec};
-use crate::model::OperatorKind;
 use crate::ops::{
     DeviceFault, EvalError, Kernel, KernelIo, Node, NodeTensor, PrepareError, Prepared, RunsOn,
     Settings, Views,
 };
 use crate::package::Package;
 use std::sync::{Arc, Mutex, PoisonError};
-
-/// Name of the operators that the Edge TPU compiler leaves in a model.
-const CUSTOM_OP: &str = "edgetpu-custom-op";
 
 /// Most operands and most results of one operator. Compiled models have at most four and six.
 const MAX_OPERANDS: usize = 16;
@@ -67,7 +64,7 @@ impl Delegate for EdgeTpuDelegate {
     }
 
     fn claims(&self, node: &Node<'_>) -> bool {
-        matches!(&node.operator().kind, OperatorKind::Custom(name) if name == CUSTOM_OP)
+        is_compiled_operator(&node.operator().kind)
     }
 
     fn prepare(
@@ -248,7 +245,7 @@ impl Kernel for EdgeTpuKernel {
     }
 
     fn name(&self) -> &'static str {
-        CUSTOM_OP
+        EDGE_TPU_OPERATOR
     }
 
     fn runs_on(&self) -> RunsOn {

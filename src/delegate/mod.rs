@@ -2,14 +2,39 @@
 //!
 //! A [`Delegate`] claims operators and turns them into kernels; the interpreter treats those like any other. Delegates
 //! know models and operators, never plans or interpreters.
+//!
+//! | file | content |
+//! | --- | --- |
+//! | `edgetpu.rs` | [`EdgeTpuDelegate`]: libedgetpu in this process |
+//! | `absent.rs` | [`AbsentEdgeTpu`]: claims operators, to look at the rest of a model |
+//! | `compiled.rs` | what a model has for the Edge TPU |
+//! | `request.rs` | [`DeviceRequest`]: which device, with which options |
+//! | `attach.rs` | from a request to an open device, one per process |
+//! | `placement.rs` | [`Placement`]: Edge TPU or CPU, and why |
+//! | `examine.rs` | the facts for `device::doctor` |
+//! | `error.rs`, `attach_error.rs` | why operators are refused, why a device is not used |
 
+mod absent;
+mod attach;
+mod attach_error;
+mod compiled;
 #[cfg(unix)]
 mod edgetpu;
 mod error;
+mod examine;
+mod placement;
+mod request;
 
+pub use absent::AbsentEdgeTpu;
+pub use attach_error::AttachError;
+pub use compiled::{CompiledOperator, EDGE_TPU_OPERATOR, compiled_operators, is_compiled};
 #[cfg(unix)]
 pub use edgetpu::EdgeTpuDelegate;
 pub use error::DelegateError;
+pub use examine::examine;
+pub(crate) use placement::place;
+pub use placement::{CpuReason, Placement};
+pub use request::{DeviceRequest, OPTIONS_VARIABLE, VERBOSITY_VARIABLE};
 
 use crate::ops::{Node, Prepared, Settings};
 

@@ -135,6 +135,11 @@ impl System {
         }
     }
 
+    /// Whether its files are those of the machine this program runs on.
+    pub fn is_this_machine(&self) -> bool {
+        self.root == Path::new("/")
+    }
+
     /// Replaces the questions to the machine by other answers.
     pub fn with_probe(mut self, probe: Box<dyn Probe>) -> Self {
         self.probe = probe;

@@ -219,6 +219,23 @@ impl DelegateOptions {
         Ok(options)
     }
 
+    /// Reads options from a list `NAME=VALUE,NAME=VALUE`; the empty list has none.
+    ///
+    /// ```
+    /// use corallite::ffi::DelegateOptions;
+    /// let options = DelegateOptions::parse_list("Performance=High,Usb.MaxBulkInQueueLength=0")?;
+    /// assert_eq!(options.to_string(), "Performance=High,Usb.MaxBulkInQueueLength=0");
+    /// # Ok::<(), corallite::ffi::OptionError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`parse`](Self::parse); an entry without `=` is an option without a value.
+    pub fn parse_list(list: &str) -> Result<Self, OptionError> {
+        let entries = list.split(',').filter(|entry| !entry.is_empty());
+        Self::parse(entries.map(|entry| entry.split_once('=').unwrap_or((entry, ""))))
+    }
+
     /// Names and values as the C API takes them.
     fn pairs(self) -> Vec<(&'static CStr, CString)> {
         let mut pairs = Vec::new();
@@ -237,6 +254,21 @@ impl DelegateOptions {
             pairs.push((c"Usb.MaxBulkInQueueLength", length));
         }
         pairs
+    }
+}
+
+impl fmt::Display for DelegateOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (position, (name, value)) in self.pairs().into_iter().enumerate() {
+            let comma = if position == 0 { "" } else { "," };
+            write!(
+                f,
+                "{comma}{}={}",
+                name.to_string_lossy(),
+                value.to_string_lossy()
+            )?;
+        }
+        Ok(())
     }
 }
 

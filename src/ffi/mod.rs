@@ -27,4 +27,5 @@ pub use edgetpu::{
 };
 pub use host::{HostError, NodeId, Session, SessionBuilder, TensorSpec};
 pub use library::{LibraryError, SearchPath};
+pub(crate) use open::WeakEdgeTpu;
 pub use open::{EdgeTpu, OpenError};

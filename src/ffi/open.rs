@@ -1,10 +1,11 @@
 //! A device that is open: one delegate of libedgetpu, and the reason when there is none.
 #![allow(unsafe_code, reason = "owns the delegate that libedgetpu allocated")]
 
+use std::any::Any;
 use std::ffi::CString;
 use std::fmt;
 use std::ptr::NonNull;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use super::edgetpu::{DelegateOptions, DeviceRecord, EdgeTpuLibrary};
 use super::stderr::{StderrTap, reason};
@@ -37,6 +38,8 @@ struct OpenDelegate {
     library: &'static EdgeTpuLibrary,
     device: DeviceRecord,
     delegate: NonNull<TfLiteDelegate>,
+    /// Dropped after the delegate is freed.
+    _kept: Option<Box<dyn Any + Send + Sync>>,
 }
 
 // SAFETY: libedgetpu's delegate object does not change after its creation, may prepare several contexts from several
@@ -72,6 +75,16 @@ impl EdgeTpu {
         device: &DeviceRecord,
         options: DelegateOptions,
     ) -> Result<Self, OpenError> {
+        Self::open_keeping(library, device, options, None)
+    }
+
+    /// As [`open`](Self::open); `kept` is dropped after the device has been closed, or was not opened.
+    pub(crate) fn open_keeping(
+        library: &'static EdgeTpuLibrary,
+        device: &DeviceRecord,
+        options: DelegateOptions,
+        kept: Option<Box<dyn Any + Send + Sync>>,
+    ) -> Result<Self, OpenError> {
         let listed = library.devices();
         if !listed.contains(device) {
             return Err(OpenError::NotListed {
@@ -100,6 +113,7 @@ impl EdgeTpu {
                         library,
                         device: device.clone(),
                         delegate,
+                        _kept: kept,
                     }),
                 })
             }
@@ -120,9 +134,25 @@ impl EdgeTpu {
         self.open.library
     }
 
+    /// A handle that does not keep the device open.
+    pub(crate) fn downgrade(&self) -> WeakEdgeTpu {
+        WeakEdgeTpu(Arc::downgrade(&self.open))
+    }
+
     /// The delegate; valid as long as this object.
     pub(super) fn delegate(&self) -> NonNull<TfLiteDelegate> {
         self.open.delegate
+    }
+}
+
+/// An open Edge TPU as long as somebody else keeps it open.
+#[derive(Debug, Clone)]
+pub(crate) struct WeakEdgeTpu(Weak<OpenDelegate>);
+
+impl WeakEdgeTpu {
+    /// The device, if it is still open.
+    pub(crate) fn upgrade(&self) -> Option<EdgeTpu> {
+        self.0.upgrade().map(|open| EdgeTpu { open })
     }
 }
 

@@ -4,7 +4,7 @@ use super::build::build_entry;
 use super::error::BuildError;
 use super::invoke::{Interpreter, find_signature};
 use super::runtime::{Limits, Runtime};
-use crate::delegate::Delegate;
+use crate::delegate::{Delegate, DeviceRequest, Placement, place};
 use crate::fixedpoint::Profile;
 use crate::model::Model;
 use crate::ops::{KernelChoice, Settings};
@@ -29,6 +29,8 @@ pub struct InterpreterBuilder {
     shapes: Vec<(usize, Shape)>,
     limits: Limits,
     delegates: Vec<Box<dyn Delegate>>,
+    device: Option<DeviceRequest>,
+    cpu_model: Option<Model>,
 }
 
 impl InterpreterBuilder {
@@ -45,6 +47,8 @@ impl InterpreterBuilder {
                 loops: DEFAULT_LOOP_LIMIT,
             },
             delegates: Vec::new(),
+            device: None,
+            cpu_model: None,
         }
     }
 
@@ -106,12 +110,50 @@ impl InterpreterBuilder {
         self
     }
 
+    /// Runs what is compiled for the Edge TPU on the device that `request` names: a [`DeviceRequest`], or only a
+    /// selector such as `"usb:0".parse()?`.
+    ///
+    /// Without it no device is looked for. With `auto`, a model that is not compiled runs on the CPU, and a compiled one
+    /// on the first Edge TPU that can be used; where none can, [`cpu_model`](Self::cpu_model) runs in its place if it was
+    /// given. With any other name it is that device or an error. [`Interpreter::placement`] tells the outcome, `log` too.
+    ///
+    /// Interpreters of one process share a device; other processes are kept out by a lock. A device that fails ends the
+    /// process or never answers: that is libedgetpu's nature.
+    ///
+    /// ```no_run
+    /// use corallite::device::DeviceSelector;
+    /// use corallite::{Interpreter, Model};
+    ///
+    /// let compiled = Model::from_file("mobilenet_v1_0.25_128_quant_edgetpu.tflite")?;
+    /// let uncompiled = Model::from_file("mobilenet_v1_0.25_128_quant.tflite")?;
+    /// let interpreter = Interpreter::builder(&compiled)
+    ///     .device(DeviceSelector::Auto)
+    ///     .cpu_model(&uncompiled)
+    ///     .build()?;
+    /// if let Some(placement) = interpreter.placement() {
+    ///     println!("running on {placement}");
+    /// }
+    /// # Ok::<(), corallite::Error>(())
+    /// ```
+    pub fn device(mut self, request: impl Into<DeviceRequest>) -> Self {
+        self.device = Some(request.into());
+        self
+    }
+
+    /// The model that the compiled one was compiled from: it runs where no Edge TPU can be used, see
+    /// [`device`](Self::device). Its inputs and outputs must be the same.
+    pub fn cpu_model(mut self, model: &Model) -> Self {
+        self.cpu_model = Some(model.clone());
+        self
+    }
+
     /// Prepares every operator and lays out the arena.
     ///
     /// # Errors
-    /// Operators without a kernel (all are listed), meaningless quantization parameters (all findings), shapes or
+    /// No place for the model, where a device was asked for; operators without a kernel (all are listed), meaningless quantization parameters (all findings), shapes or
     /// attributes that an operator does not take, a signature that there is not, or memory or work beyond the limits.
-    pub fn build(self) -> Result<Interpreter, BuildError> {
+    pub fn build(mut self) -> Result<Interpreter, BuildError> {
+        let placement = self.find_place()?;
         let subgraph = match &self.signature {
             Some(key) => {
                 let signature = find_signature(&self.model, key)?;
@@ -121,6 +163,29 @@ impl InterpreterBuilder {
         };
         let mut runtime = Runtime::new(self.model, self.settings, self.limits, self.delegates);
         let entries = vec![build_entry(&mut runtime, subgraph, self.shapes)?];
-        Ok(Interpreter { runtime, entries })
+        Ok(Interpreter {
+            runtime,
+            entries,
+            placement,
+        })
+    }
+
+    /// Finds the device that was asked for, or puts the model for the CPU in the compiled one's place.
+    fn find_place(&mut self) -> Result<Option<Placement>, BuildError> {
+        let Some(request) = &self.device else {
+            return Ok(None);
+        };
+        let placed = place(&self.model, self.cpu_model.as_ref(), request).map_err(|source| {
+            BuildError::Attach {
+                source: Box::new(source),
+            }
+        })?;
+        if let (true, Some(twin)) = (placed.runs_twin, self.cpu_model.take()) {
+            self.model = twin;
+        }
+        if let Some(delegate) = placed.delegate {
+            self.delegates.push(Box::new(delegate));
+        }
+        Ok(Some(placed.placement))
     }
 }

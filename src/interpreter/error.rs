@@ -1,6 +1,6 @@
 //! Why an interpreter could not be built, run or accessed.
 
-use crate::delegate::DelegateError;
+use crate::delegate::{AttachError, DelegateError};
 use crate::model::{Model, OperatorKind, Report};
 use crate::ops::{DeviceFault, EvalError, MissingOperator, PrepareError};
 use crate::tensor::{Shape, ShapeError, TensorError, TensorType};
@@ -14,6 +14,8 @@ pub enum BuildError {
     MissingOperators { operators: Vec<MissingOperator> },
     /// Operators whose quantization parameters are meaningless: all findings.
     Verify { report: Report },
+    /// The device that was asked for cannot be used, or the model has nothing for it.
+    Attach { source: Box<AttachError> },
     /// A delegate that cannot take the operators it claimed.
     Delegate { source: DelegateError },
     /// An operator that cannot be prepared.
@@ -74,6 +76,19 @@ impl fmt::Display for BuildError {
                 Ok(())
             }
             Self::Verify { report } => report.fmt(f),
+            // Whoever named no device is told of the other way.
+            Self::Attach { source }
+                if matches!(
+                    **source,
+                    AttachError::NoneFound | AttachError::NoneUsable { .. }
+                ) =>
+            {
+                write!(
+                    f,
+                    "compiled for the Edge TPU, and {source}; on the CPU runs the model it was compiled from (without _edgetpu)"
+                )
+            }
+            Self::Attach { source } => source.fmt(f),
             Self::Delegate { source } => source.fmt(f),
             Self::Prepare {
                 subgraph,
@@ -149,6 +164,7 @@ impl fmt::Display for BuildError {
 impl std::error::Error for BuildError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
+            Self::Attach { source } => Some(source.as_ref()),
             Self::Delegate { source } => Some(source),
             Self::Input { source } => Some(source),
             Self::InputAxis { source, .. } => Some(source.as_ref()),

@@ -7,6 +7,7 @@ use super::observer::{Observer, OperatorInfo};
 use super::program::Program;
 use super::runtime::Runtime;
 use super::signature::SignatureRunner;
+use crate::delegate::Placement;
 use crate::model::Model;
 use crate::ops::{Operand, Place, Settings};
 use crate::tensor::{Shape, TensorMut, TensorRef};
@@ -32,6 +33,7 @@ pub struct Interpreter {
     pub(super) runtime: Runtime,
     /// The subgraph that the interpreter was built for, then those of other signatures, as they were asked for.
     pub(super) entries: Vec<Entry>,
+    pub(super) placement: Option<Placement>,
 }
 
 /// The entry that the interpreter was built for.
@@ -57,6 +59,11 @@ impl Interpreter {
     /// model's control flow runs, and with what tensors whose shapes depend on values took most so far.
     pub fn arena_bytes(&self) -> usize {
         self.main().total_arena_bytes()
+    }
+
+    /// Where it runs and why there; `None` where the builder was not asked for a device.
+    pub fn placement(&self) -> Option<&Placement> {
+        self.placement.as_ref()
     }
 
     /// The number of inputs.

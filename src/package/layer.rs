@@ -42,6 +42,16 @@ impl Layer {
             .unwrap_or(usize::MAX)
     }
 
+    /// `scale * (q - zero point)`, what an element `q` stands for; empty where the package does not say.
+    pub fn quantization(&self) -> String {
+        match (self.scale, self.zero_point) {
+            (0.0, _) => String::new(),
+            (scale, 0) => format!("{scale} * q"),
+            (scale, zero) if zero < 0 => format!("{scale} * (q + {})", zero.unsigned_abs()),
+            (scale, zero) => format!("{scale} * (q - {zero})"),
+        }
+    }
+
     /// Reads and checks one layer.
     pub(super) fn read(
         layer: darwinn::Layer<'_>,
@@ -220,13 +230,14 @@ impl Layer {
 
 impl fmt::Display for Layer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} {:?}", self.name, self.ty, self.shape)?;
-        match (self.scale, self.zero_point) {
-            (0.0, _) => Ok(()),
-            (scale, 0) => write!(f, " {scale} * q"),
-            (scale, zero) if zero < 0 => write!(f, " {scale} * (q + {})", zero.unsigned_abs()),
-            (scale, zero) => write!(f, " {scale} * (q - {zero})"),
-        }
+        write!(
+            f,
+            "{} {} {:?} {}",
+            self.name,
+            self.ty,
+            self.shape,
+            self.quantization()
+        )
     }
 }
 

@@ -1,13 +1,20 @@
 //! What the user asked for.
 
+use crate::devices::DevicesOptions;
+use crate::doctor::DoctorOptions;
 use crate::failure::Failure;
 use crate::help;
+use crate::inspect::InspectOptions;
 use crate::run::{RunOptions, What};
 use crate::session::Case;
+use corallite::delegate::DeviceRequest;
+use corallite::device::{DeviceSelector, System, split_model_at_device};
+use corallite::ffi::DelegateOptions;
 use corallite::fixedpoint::Profile;
 use corallite::ops::KernelChoice;
 use lexopt::prelude::*;
 use lexopt::{Error, Parser};
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// A command with its options.
@@ -17,9 +24,13 @@ pub enum Command {
     /// `corallite run`.
     Run(RunOptions),
     /// `corallite inspect`.
-    Inspect(OneModel),
+    Inspect(InspectOptions),
     /// `corallite check`.
     Check(OneModel),
+    /// `corallite devices`.
+    Devices(DevicesOptions),
+    /// `corallite doctor`.
+    Doctor(DoctorOptions),
 }
 
 /// Options of the commands that only look at a model.
@@ -47,10 +58,10 @@ pub fn parse(mut parser: Parser) -> Result<Command, Failure> {
     match name.as_str() {
         "help" => Ok(print(help::TOOL)),
         "run" => run(parser).map_err(in_command("run")),
-        "inspect" => {
-            one_model(parser, help::INSPECT, Command::Inspect).map_err(in_command("inspect"))
-        }
-        "check" => one_model(parser, help::CHECK, Command::Check).map_err(in_command("check")),
+        "inspect" => inspect(parser).map_err(in_command("inspect")),
+        "check" => check(parser).map_err(in_command("check")),
+        "devices" => devices(parser).map_err(in_command("devices")),
+        "doctor" => doctor(parser).map_err(in_command("doctor")),
         "rules" => rules(parser).map_err(in_command("rules")),
         _ => Err(Failure::UnknownCommand { found: name }),
     }
@@ -65,7 +76,7 @@ fn version() -> String {
 }
 
 /// The one positional argument of a command.
-fn set_model(model: &mut Option<PathBuf>, value: std::ffi::OsString) -> Result<(), Error> {
+fn set_model(model: &mut Option<PathBuf>, value: OsString) -> Result<(), Error> {
     if model.is_some() {
         let value = value.to_string_lossy();
         return Err(format!("unexpected argument {value:?} after MODEL").into());
@@ -83,6 +94,7 @@ fn run(mut parser: Parser) -> Result<Command, Error> {
     let mut profile = Profile::default();
     let mut kernels = KernelChoice::default();
     let mut threads = 1;
+    let mut device = Device::default();
     while let Some(argument) = parser.next()? {
         match argument {
             Short('h') | Long("help") => return Ok(print(help::RUN)),
@@ -92,7 +104,10 @@ fn run(mut parser: Parser) -> Result<Command, Error> {
             Long("profile") => profile = value(&mut parser, "--profile", str::parse)?,
             Long("kernels") => kernels = value(&mut parser, "--kernels", kernel_choice)?,
             Long("threads") => threads = value(&mut parser, "--threads", thread_count)?,
-            Value(value) => set_model(&mut model, value)?,
+            Long("device") => device.selector = Some(value(&mut parser, "--device", str::parse)?),
+            Long("device-option") => device.options.push(parser.value()?.string()?),
+            Long("cpu-model") => device.cpu_model = Some(parser.value()?.into()),
+            Value(value) => set_model(&mut model, device.split_off(value)?)?,
             _ => return Err(argument.unexpected()),
         }
     }
@@ -114,25 +129,111 @@ fn run(mut parser: Parser) -> Result<Command, Error> {
         profile,
         kernels,
         threads,
+        device: device.request()?,
+        cpu_model: device.cpu_model,
     }))
 }
 
-fn one_model(
-    mut parser: Parser,
-    help: &str,
-    command: fn(OneModel) -> Command,
-) -> Result<Command, Error> {
+/// What is said of the device, in any order.
+#[derive(Default)]
+struct Device {
+    selector: Option<DeviceSelector>,
+    options: Vec<String>,
+    cpu_model: Option<PathBuf>,
+}
+
+impl Device {
+    /// Takes the device off `model.tflite@usb:0`.
+    fn split_off(&mut self, model: OsString) -> Result<OsString, Error> {
+        let Some(text) = model.to_str() else {
+            return Ok(model);
+        };
+        let (file, selector) = split_model_at_device(text).map_err(|error| error.to_string())?;
+        if let Some(selector) = selector {
+            self.selector = Some(selector);
+        }
+        Ok(file.into())
+    }
+
+    /// The request: options of the command line, else those of the environment.
+    fn request(&self) -> Result<DeviceRequest, Error> {
+        let selector = self.selector.clone().unwrap_or_default();
+        let request = DeviceRequest::from_environment(selector).map_err(|e| e.to_string())?;
+        if self.options.is_empty() {
+            return Ok(request);
+        }
+        let options = DelegateOptions::parse_list(&self.options.join(","));
+        Ok(request.options(options.map_err(|error| format!("--device-option: {error}"))?))
+    }
+}
+
+fn inspect(mut parser: Parser) -> Result<Command, Error> {
+    let (mut model, mut cpu_model, mut json) = (None, None, false);
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Short('h') | Long("help") => return Ok(print(help::INSPECT)),
+            Long("json") => json = true,
+            Long("cpu-model") => cpu_model = Some(parser.value()?.into()),
+            Value(value) => set_model(&mut model, value)?,
+            _ => return Err(argument.unexpected()),
+        }
+    }
+    Ok(Command::Inspect(InspectOptions {
+        model: model.ok_or_else(|| missing("MODEL"))?,
+        cpu_model,
+        json,
+    }))
+}
+
+fn check(mut parser: Parser) -> Result<Command, Error> {
     let (mut model, mut json) = (None, false);
     while let Some(argument) = parser.next()? {
         match argument {
-            Short('h') | Long("help") => return Ok(print(help)),
+            Short('h') | Long("help") => return Ok(print(help::CHECK)),
             Long("json") => json = true,
             Value(value) => set_model(&mut model, value)?,
             _ => return Err(argument.unexpected()),
         }
     }
     let model = model.ok_or_else(|| missing("MODEL"))?;
-    Ok(command(OneModel { model, json }))
+    Ok(Command::Check(OneModel { model, json }))
+}
+
+fn devices(mut parser: Parser) -> Result<Command, Error> {
+    let (mut json, mut system) = (false, System::host());
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Short('h') | Long("help") => return Ok(print(help::DEVICES)),
+            Long("json") => json = true,
+            Long("root") => system = System::at(&PathBuf::from(parser.value()?)),
+            _ => return Err(argument.unexpected()),
+        }
+    }
+    Ok(Command::Devices(DevicesOptions { system, json }))
+}
+
+fn doctor(mut parser: Parser) -> Result<Command, Error> {
+    let (mut model, mut device) = (None, Device::default());
+    let (mut json, mut opens, mut system) = (false, true, System::host());
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Short('h') | Long("help") => return Ok(print(help::DOCTOR)),
+            Long("json") => json = true,
+            Long("no-open") => opens = false,
+            Long("root") => system = System::at(&PathBuf::from(parser.value()?)),
+            Long("device") => device.selector = Some(value(&mut parser, "--device", str::parse)?),
+            Long("device-option") => device.options.push(parser.value()?.string()?),
+            Value(value) => set_model(&mut model, device.split_off(value)?)?,
+            _ => return Err(argument.unexpected()),
+        }
+    }
+    Ok(Command::Doctor(DoctorOptions {
+        model,
+        request: device.request()?,
+        system,
+        opens,
+        json,
+    }))
 }
 
 fn rules(mut parser: Parser) -> Result<Command, Error> {

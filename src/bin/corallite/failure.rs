@@ -1,5 +1,6 @@
 //! Why a command failed, in one line.
 
+use corallite::device::DeviceError;
 use corallite::interpreter::{AccessError, BuildError, InvokeError};
 use corallite::model::LoadError;
 use corallite::oracle::npy::{NpyError, NpyType};
@@ -73,6 +74,8 @@ pub enum Failure {
     },
     /// A file or folder could not be read, made or renamed.
     File { path: PathBuf, source: io::Error },
+    /// Devices could not be listed.
+    Devices { source: DeviceError },
     /// Stdout could not be written.
     Stdout { source: io::Error },
     /// A line of a batch list that is no case.
@@ -207,6 +210,7 @@ impl fmt::Display for Failure {
                 model.display()
             ),
             Self::File { path, source } => write!(f, "{}: {source}", path.display()),
+            Self::Devices { source } => source.fmt(f),
             Self::Stdout { source } => write!(f, "stdout: {source}"),
             Self::BatchLine { fields } => write!(
                 f,

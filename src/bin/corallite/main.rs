@@ -1,4 +1,4 @@
-//! The command line tool: runs, inspects and checks models.
+//! The command line tool: runs, inspects and checks models, lists Edge TPUs and tells why one does not work.
 //!
 //! Results go to stdout or to files, one line with the reason of a failure to stderr. Exit codes: 0 success, 1 failure,
 //! 2 wrong usage. `RUST_LOG=debug` shows what the library logs.
@@ -7,6 +7,8 @@ mod args;
 mod arrays;
 mod batch;
 mod check;
+mod devices;
+mod doctor;
 mod failure;
 mod help;
 mod inspect;
@@ -42,7 +44,13 @@ fn execute(command: Command) -> Result<ExitCode, Failure> {
     match command {
         Command::Print(text) => output::print(&text)?,
         Command::Run(options) => run::run(&options)?,
-        Command::Inspect(options) => inspect::inspect(&options.model, options.json)?,
+        Command::Inspect(options) => inspect::inspect(&options)?,
+        Command::Devices(options) => devices::devices(&options)?,
+        Command::Doctor(options) => {
+            if !doctor::doctor(&options)? {
+                return Ok(ExitCode::FAILURE);
+            }
+        }
         Command::Check(options) => {
             if !check::check(&options.model, options.json)? {
                 return Ok(ExitCode::FAILURE);

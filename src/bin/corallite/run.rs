@@ -3,6 +3,7 @@
 use crate::batch;
 use crate::failure::Failure;
 use crate::session::{Case, Session};
+use corallite::delegate::DeviceRequest;
 use corallite::fixedpoint::Profile;
 use corallite::ops::KernelChoice;
 use std::path::PathBuf;
@@ -17,6 +18,10 @@ pub struct RunOptions {
     pub kernels: KernelChoice,
     /// How many threads an operator may use.
     pub threads: usize,
+    /// Where compiled operators run.
+    pub device: DeviceRequest,
+    /// The model that runs where no device can be used.
+    pub cpu_model: Option<PathBuf>,
 }
 
 /// What to run.
@@ -29,7 +34,7 @@ pub enum What {
 
 /// Runs the command.
 pub fn run(options: &RunOptions) -> Result<(), Failure> {
-    let mut session = Session::new(options.profile, options.kernels, options.threads);
+    let mut session = Session::new(options)?;
     match &options.what {
         What::Case(case) => session.run(case),
         What::Batch(list) => batch::run(list, &mut session),

@@ -2,6 +2,9 @@
 
 use crate::arrays::{Outputs, npy_type, to_array};
 use crate::failure::{Failure, Input};
+use crate::output::complain;
+use crate::run::RunOptions;
+use corallite::delegate::{CpuReason, DeviceRequest, Placement};
 use corallite::fixedpoint::Profile;
 use corallite::model::{Model, Tensor};
 use corallite::ops::KernelChoice;
@@ -25,6 +28,8 @@ pub struct Session {
     profile: Profile,
     kernels: KernelChoice,
     threads: usize,
+    device: DeviceRequest,
+    cpu_model: Option<Model>,
     loaded: Option<Loaded>,
 }
 
@@ -36,14 +41,17 @@ struct Loaded {
 }
 
 impl Session {
-    /// A session without a model.
-    pub fn new(profile: Profile, kernels: KernelChoice, threads: usize) -> Self {
-        Self {
-            profile,
-            kernels,
-            threads,
+    /// A session without a model, but for the one that takes the place of a compiled one.
+    pub fn new(options: &RunOptions) -> Result<Self, Failure> {
+        let cpu_model = options.cpu_model.as_deref().map(load_model).transpose()?;
+        Ok(Self {
+            profile: options.profile,
+            kernels: options.kernels,
+            threads: options.threads,
+            device: options.device.clone(),
+            cpu_model,
             loaded: None,
-        }
+        })
     }
 
     /// Runs a case from fresh state and writes its outputs.
@@ -105,29 +113,49 @@ impl Session {
         let mut builder = InterpreterBuilder::new(&loaded.model)
             .profile(self.profile)
             .kernels(self.kernels)
-            .threads(self.threads);
+            .threads(self.threads)
+            .device(self.device.clone());
+        if let Some(cpu_model) = &self.cpu_model {
+            builder = builder.cpu_model(cpu_model);
+        }
         let subgraph = &loaded.model.graph().subgraphs()[0];
         for (index, (&tensor, (_, shape))) in subgraph.inputs.iter().zip(arrays).enumerate() {
             if *shape != subgraph.tensors[tensor].shape {
                 builder = builder.input_shape(index, *shape);
             }
         }
-        builder.build().map_err(|source| Failure::Build {
+        let interpreter = builder.build().map_err(|source| Failure::Build {
             model: loaded.path.clone(),
             source: Box::new(source),
-        })
+        })?;
+        // Where a model runs that runs on no device anyway is nothing to speak of.
+        match interpreter.placement() {
+            None
+            | Some(Placement::Cpu {
+                reason: CpuReason::NotCompiled | CpuReason::Chosen,
+            }) => {}
+            Some(placement) => complain(&format!(
+                "{}: running on {placement}",
+                loaded.path.display()
+            )),
+        }
+        Ok(interpreter)
     }
 }
 
 fn load(path: &Path) -> Result<Loaded, Failure> {
-    let model = Model::from_file(path).map_err(|source| Failure::Load {
-        model: path.to_owned(),
-        source: Box::new(source),
-    })?;
     Ok(Loaded {
         path: path.to_owned(),
-        model,
+        model: load_model(path)?,
         interpreter: None,
+    })
+}
+
+/// Reads a model.
+pub fn load_model(path: &Path) -> Result<Model, Failure> {
+    Model::from_file(path).map_err(|source| Failure::Load {
+        model: path.to_owned(),
+        source: Box::new(source),
     })
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::super::access::Access;
 use super::super::edge_tpu::{Device, DeviceDetails};
 use super::cause::Severity;
 use super::facts::Facts;
@@ -205,7 +206,15 @@ pub fn steps(facts: &Facts, report: &Report) -> Vec<Step> {
     let found = format!("{} Edge TPU(s)", devices.len());
     add(Check::Attached, "", None, State::Fine(found));
     for device in devices {
-        let mut add = |check, state| add(check, &device.path, Some(device), state);
+        let mut add = |check, state| {
+            let state = match state {
+                State::Fine(_) if device.access == Access::Unknown && check != Check::Open => {
+                    State::Skipped("only libedgetpu sees it")
+                }
+                state => state,
+            };
+            add(check, &device.path, Some(device), state);
+        };
         match &device.details {
             DeviceDetails::Pcie(module) => {
                 let driver = module.driver.as_deref().unwrap_or("unknown");

@@ -1,5 +1,6 @@
 //! The inspection as JSON, for programs: keys are only ever added.
 
+use super::compiled::Compiled;
 use super::{Inspection, groups, role, schemes};
 use crate::check::missing_json;
 use corallite::model::{Severity, Signature, Subgraph, Tensor};
@@ -76,6 +77,7 @@ pub fn render(inspection: &Inspection<'_>) -> Value {
         "signatures": graph.signatures().iter().map(signature_json).collect::<Vec<_>>(),
         "metadata": blocks,
         "model_metadata": { "texts": texts, "files": files, "error": inspection.metadata.error },
+        "edge_tpu": inspection.compiled.as_ref().map(Compiled::to_json),
         "findings": {
             "errors": inspection.report.of(Severity::Error).count(),
             "warnings": inspection.report.of(Severity::Warning).count(),
@@ -98,8 +100,8 @@ fn subgraph_json(inspection: &Inspection<'_>, number: usize, subgraph: &Subgraph
                 "version": operator.version,
                 "inputs": operator.inputs,
                 "outputs": operator.outputs,
-                "kernel": here.map(|(kernel, _)| kernel),
-                "macs": here.map(|(_, macs)| macs),
+                "kernel": here.map(|runs| runs.kernel),
+                "macs": here.and_then(|runs| runs.macs),
             })
         })
         .collect();

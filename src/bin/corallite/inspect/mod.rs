@@ -1,5 +1,6 @@
 //! `corallite inspect`: what a model file holds and what running it takes.
 
+mod compiled;
 mod json;
 mod labels;
 mod text;
@@ -7,14 +8,28 @@ mod text;
 use crate::check::no_model;
 use crate::failure::Failure;
 use crate::output::print;
+use crate::session::load_model;
+use compiled::Compiled;
 use corallite::Interpreter;
+use corallite::delegate::{AbsentEdgeTpu, EDGE_TPU_OPERATOR};
 use corallite::model::{Candidate, Graph, Model, Report, Subgraph, Tensor};
-use corallite::ops::{self, MissingOperator};
+use corallite::ops::{self, MissingOperator, RunsOn};
 use labels::ModelMetadata;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+/// Options of `corallite inspect`.
+pub struct InspectOptions {
+    /// The model file.
+    pub model: PathBuf,
+    /// The model that it was compiled from.
+    pub cpu_model: Option<PathBuf>,
+    /// Whether JSON is wanted.
+    pub json: bool,
+}
 
 /// Prints what is known of a model.
-pub fn inspect(path: &Path, as_json: bool) -> Result<(), Failure> {
+pub fn inspect(options: &InspectOptions) -> Result<(), Failure> {
+    let (path, as_json) = (options.model.as_path(), options.json);
     let candidate = Candidate::from_file(path).map_err(|source| no_model(path, source, as_json))?;
     let mut report = candidate.report().clone();
     let missing = ops::check_graph(candidate.graph(), &mut report);
@@ -29,10 +44,16 @@ pub fn inspect(path: &Path, as_json: bool) -> Result<(), Failure> {
         (None, Some(model)) => model.graph(),
         (None, None) => unreachable!("a candidate without errors is a model"),
     };
+    let running = running(model.as_ref(), &report);
+    let twin_macs = match &options.cpu_model {
+        Some(path) => Some(twin_macs(path)?),
+        None => None,
+    };
     let inspection = Inspection {
         path,
         graph,
-        running: running(model.as_ref(), &report),
+        compiled: Compiled::of(graph, running.as_ref().ok(), twin_macs),
+        running,
         missing,
         metadata: ModelMetadata::of(graph),
         report,
@@ -51,34 +72,56 @@ struct Inspection<'a> {
     report: Report,
     missing: Vec<MissingOperator>,
     running: Result<Running, String>,
+    compiled: Option<Compiled>,
     metadata: ModelMetadata,
 }
 
 /// What running the model takes here.
 struct Running {
     arena_bytes: usize,
-    /// By operator of subgraph 0: its kernel and its multiply-accumulate operations.
-    operators: Vec<(&'static str, u64)>,
+    /// By operator of subgraph 0.
+    operators: Vec<Runs>,
 }
 
-/// Builds an interpreter, or says why there is none.
+/// How one operator runs.
+struct Runs {
+    kernel: &'static str,
+    /// Multiply-accumulate operations; `None` of what runs on an Edge TPU, which no compiled model tells.
+    macs: Option<u64>,
+}
+
+/// Builds an interpreter, or says why there is none. No device is needed to look at a compiled model.
 fn running(model: Option<&Model>, report: &Report) -> Result<Running, String> {
     let model = model.ok_or_else(|| report.to_string())?;
     let interpreter = Interpreter::builder(model)
+        .delegate(AbsentEdgeTpu)
         .build()
         .map_err(|error| error.to_string())?;
     Ok(Running {
         arena_bytes: interpreter.arena_bytes(),
         operators: interpreter
             .operators()
-            .map(|operator| (operator.kernel, operator.macs))
+            .map(|operator| Runs {
+                kernel: operator.kernel,
+                macs: (operator.runs_on == RunsOn::Cpu).then_some(operator.macs),
+            })
             .collect(),
     })
 }
 
+/// The multiply-accumulate operations of the model that another one was compiled from, or why it does not run.
+fn twin_macs(path: &Path) -> Result<Result<u64, String>, Failure> {
+    let model = load_model(path)?;
+    Ok(match Interpreter::builder(&model).build() {
+        Ok(interpreter) => Ok(interpreter.operators().map(|operator| operator.macs).sum()),
+        Err(error) => Err(format!("{}: {error}", path.display())),
+    })
+}
+
 impl Running {
+    /// Of everything that runs on the CPU.
     fn macs(&self) -> u64 {
-        self.operators.iter().map(|(_, macs)| macs).sum()
+        self.operators.iter().filter_map(|runs| runs.macs).sum()
     }
 }
 
@@ -137,6 +180,19 @@ struct Group {
     macs: Option<u64>,
 }
 
+impl Group {
+    /// Who runs it, in a word or two.
+    fn status(&self) -> &'static str {
+        if self.has_kernel {
+            "runs here"
+        } else if self.operator == EDGE_TPU_OPERATOR {
+            "Edge TPU"
+        } else {
+            "no kernel here"
+        }
+    }
+}
+
 fn groups(inspection: &Inspection<'_>) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     for (number, subgraph) in inspection.graph.subgraphs().iter().enumerate() {
@@ -149,7 +205,7 @@ fn groups(inspection: &Inspection<'_>) -> Vec<Group> {
             let outputs = types(&mut operator.outputs.iter());
             let name = operator.kind.to_string();
             let macs = match &inspection.running {
-                Ok(running) if number == 0 => running.operators.get(index).map(|o| o.1),
+                Ok(running) if number == 0 => running.operators.get(index).and_then(|o| o.macs),
                 _ => None,
             };
             let same = groups.iter_mut().find(|group| {

@@ -11,6 +11,9 @@ use Align::{Left, Right};
 pub fn render(inspection: &Inspection<'_>) -> String {
     let mut text = String::new();
     head(inspection, &mut text);
+    if let Some(compiled) = &inspection.compiled {
+        compiled.to_text(&mut text);
+    }
     operators(inspection, &mut text);
     quantization(inspection, &mut text);
     let subgraphs = inspection.graph.subgraphs();
@@ -29,7 +32,7 @@ pub fn render(inspection: &Inspection<'_>) -> String {
 }
 
 /// A line of the head: what, and the value, which may come from the file.
-fn fact(text: &mut String, what: &str, value: &str) {
+pub fn fact(text: &mut String, what: &str, value: &str) {
     let _ = writeln!(text, "{what:<16} {}", one_line(value));
 }
 
@@ -56,7 +59,12 @@ fn head(inspection: &Inspection<'_>, text: &mut String) {
     match &inspection.running {
         Ok(running) => {
             fact(text, "arena", &bytes(running.arena_bytes));
-            fact(text, "MACs", &running.macs().to_string());
+            let of = if inspection.compiled.is_some() {
+                " on the CPU"
+            } else {
+                ""
+            };
+            fact(text, "MACs", &format!("{}{of}", running.macs()));
         }
         Err(error) => fact(text, "does not run", error),
     }
@@ -88,6 +96,7 @@ fn operators(inspection: &Inspection<'_>, text: &mut String) {
         ("status", Left),
     ]);
     for group in groups(inspection) {
+        let status = group.status().to_owned();
         table.row([
             group.operator,
             group.version.to_string(),
@@ -98,12 +107,7 @@ fn operators(inspection: &Inspection<'_>, text: &mut String) {
             ),
             group.count.to_string(),
             group.macs.map_or_else(String::new, |macs| macs.to_string()),
-            if group.has_kernel {
-                "runs here"
-            } else {
-                "no kernel here"
-            }
-            .to_owned(),
+            status,
         ]);
     }
     table.render(text);
@@ -212,8 +216,9 @@ fn steps(
             operator.kind.to_string(),
             inputs.join(" "),
             outputs.join(" "),
-            here.map_or_else(String::new, |(_, macs)| macs.to_string()),
-            here.map_or("", |(kernel, _)| kernel).to_owned(),
+            here.and_then(|runs| runs.macs)
+                .map_or_else(String::new, |macs| macs.to_string()),
+            here.map_or("", |runs| runs.kernel).to_owned(),
         ]);
     }
     table.render(text);
