@@ -1,7 +1,10 @@
 //! DEQUANTIZE: stored integers to the reals they stand for, and float16 to float32.
 
-use super::shared::{Integer, Slices, check, float16_to_float32, map, symmetric_i16};
-use super::{EvalError, Kernel, KernelIo, Node, OpDef, PrepareError, Prepared, Settings, TypeRow};
+use super::shared::{Integer, Slices, check, float16_to_float32, int4_codes, map, symmetric_i16};
+use super::{
+    EvalError, Kernel, KernelIo, Node, OpDef, PrepareError, Prepared, Settings, TypeRow, Views,
+    required,
+};
 use crate::model::BuiltinOperator;
 use crate::tensor::TensorType as T;
 use std::marker::PhantomData;
@@ -12,9 +15,10 @@ const OUTPUT: usize = 0;
 pub(super) const DEF: OpDef = OpDef {
     code: BuiltinOperator::DEQUANTIZE,
     name: "DEQUANTIZE",
-    versions: 1..=5,
+    versions: 1..=9,
     types: &[
         TypeRow::new(&[T::UInt8], &[T::Float32]),
+        TypeRow::new(&[T::Int4], &[T::Float32]),
         TypeRow::new(&[T::Int8], &[T::Float32]),
         TypeRow::new(&[T::Int16], &[T::Float32]),
         TypeRow::new(&[T::Float16], &[T::Float32]),
@@ -32,12 +36,18 @@ fn prepare(node: &Node<'_>, _: &Settings) -> Result<Prepared, PrepareError> {
     if input.ty == T::Float16 {
         return Ok(map(NAME, shape, float16_to_float32));
     }
-    if input.quantization.is_some_and(|q| q.is_per_channel()) {
-        let slices = Slices::new(&input, shape)?;
+    let is_per_channel = input.quantization.is_some_and(|q| q.is_per_channel());
+    if is_per_channel || input.ty == T::Int4 {
+        let slices = if is_per_channel {
+            Slices::new(&input, shape)?
+        } else {
+            Slices::one(input.per_tensor()?, shape.count())
+        };
         return Ok(match input.ty {
             T::UInt8 => Prepared::new(PerChannel::<u8>(slices, PhantomData), [shape]),
             T::Int8 => Prepared::new(PerChannel::<i8>(slices, PhantomData), [shape]),
-            _ => return Err(input.type_error("int8 where it is quantized per channel")),
+            T::Int4 => Prepared::new(Packed(slices), [shape]).scratch(shape.count()),
+            _ => return Err(input.type_error("int4 or int8 where it is quantized per channel")),
         });
     }
     let (scale, zero_point) = input.per_tensor()?;
@@ -58,21 +68,50 @@ fn dequantize<I: Integer>(q: I, scale: f32, zero_point: i32) -> f32 {
     scale * q.widen().wrapping_sub(zero_point) as f32
 }
 
+/// The reals of codes slice by slice.
+fn dequantize_slices<I: Integer>(slices: &Slices, input: &[I], output: &mut [f32]) {
+    slices.each(input, output, |from, to, scale, zero_point| {
+        for (to, &q) in to.iter_mut().zip(from) {
+            *to = dequantize(q, scale, zero_point);
+        }
+    });
+}
+
 struct PerChannel<I>(Slices, PhantomData<I>);
 
 impl<I: Integer> Kernel for PerChannel<I> {
     fn eval(&self, io: &mut KernelIo<'_>) -> Result<(), EvalError> {
         let (input, output) = io.unary::<I, f32>()?;
-        self.0.each(input, output, |from, to, scale, zero_point| {
-            for (to, &q) in to.iter_mut().zip(from) {
-                *to = dequantize(q, scale, zero_point);
-            }
-        });
+        dequantize_slices(&self.0, input, output);
         Ok(())
     }
 
     fn name(&self) -> &'static str {
         "dequantize_per_channel.reference"
+    }
+}
+
+/// int4, unpacked into scratch memory.
+struct Packed(Slices);
+
+impl Kernel for Packed {
+    fn eval(&self, io: &mut KernelIo<'_>) -> Result<(), EvalError> {
+        let Views {
+            inputs: [input],
+            outputs: [output],
+            scratch: [codes],
+        } = io.views([INPUT], [OUTPUT], [0])?;
+        let codes: &mut [i8] = bytemuck::cast_slice_mut(codes);
+        let packed = required(input, INPUT)?.as_slice::<u8>()?;
+        for (code, q) in codes.iter_mut().zip(int4_codes(packed)) {
+            *code = q;
+        }
+        dequantize_slices(&self.0, codes, output.into_slice()?);
+        Ok(())
+    }
+
+    fn name(&self) -> &'static str {
+        "dequantize_int4.reference"
     }
 }
 

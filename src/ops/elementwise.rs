@@ -3,7 +3,7 @@
 //! The float functions are the C library's, as in TFLite: their last place may differ between platforms.
 
 use super::shared::{Integer, check, function, map, symmetric_i16, table};
-use super::{Node, OpDef, PrepareError, Prepared, Settings, TypeRow};
+use super::{Node, NodeTensor, OpDef, PrepareError, Prepared, Settings, TypeRow};
 use crate::fixedpoint::QuantizedMultiplier;
 use crate::model::BuiltinOperator;
 use crate::tensor::TensorType as T;
@@ -14,6 +14,8 @@ const OUTPUT: usize = 0;
 const FLOAT: &[TypeRow] = &[TypeRow::new(&[T::Float32], &[T::Float32])];
 const NEGATED: &[TypeRow] = &[
     TypeRow::new(&[T::Float32], &[T::Float32]),
+    TypeRow::new(&[T::Int8], &[T::Int8]),
+    TypeRow::new(&[T::Int16], &[T::Int16]),
     TypeRow::new(&[T::Int32], &[T::Int32]),
     TypeRow::new(&[T::Int64], &[T::Int64]),
 ];
@@ -36,19 +38,29 @@ const MAGNITUDE: &[TypeRow] = &[
 /// A definition of the operator `$name`.
 macro_rules! function {
     ($def:ident, $name:ident, $versions:expr, $types:expr, $prepare:expr) => {
+        function!($def, $name, $versions, $types, check::none, $prepare);
+    };
+    ($def:ident, $name:ident, $versions:expr, $types:expr, $check:path, $prepare:expr) => {
         pub(super) const $def: OpDef = OpDef {
             code: BuiltinOperator::$name,
             name: stringify!($name),
             versions: $versions,
             types: $types,
-            check: check::none,
+            check: $check,
             prepare: $prepare,
         };
     };
 }
 
 function!(DEF_ABS, ABS, 1..=3, MAGNITUDE, prepare_abs);
-function!(DEF_NEG, NEG, 1..=1, NEGATED, prepare_neg);
+function!(
+    DEF_NEG,
+    NEG,
+    1..=1,
+    NEGATED,
+    check::same_quantization,
+    prepare_neg
+);
 function!(DEF_SIGN, SIGN, 1..=2, SIGNED, prepare_sign);
 function!(DEF_EXP, EXP, 1..=2, TABLE, prepare_exp);
 function!(DEF_LOG, LOG, 1..=2, TABLE, prepare_log);
@@ -63,7 +75,7 @@ function!(DEF_CEIL, CEIL, 1..=1, FLOAT, |node, _| float(
     f32::ceil
 ));
 function!(DEF_ROUND, ROUND, 1..=1, FLOAT, |node, _| {
-    float(node, "round.reference", f32::round_ties_even)
+    float(node, "round.reference", round_ties_even)
 });
 function!(DEF_SQUARE, SQUARE, 1..=1, FLOAT, |node, _| float(
     node,
@@ -95,8 +107,17 @@ fn prepare_neg(node: &Node<'_>, _: &Settings) -> Result<Prepared, PrepareError> 
     Ok(match input.ty {
         T::Float32 => map(name, shape, |x: f32| -x),
         T::Int32 => map(name, shape, i32::wrapping_neg),
-        _ => map(name, shape, i64::wrapping_neg),
+        T::Int64 => map(name, shape, i64::wrapping_neg),
+        T::Int8 => map(name, shape, mirrored::<i8>(&input)),
+        _ => map(name, shape, mirrored::<i16>(&input)),
     })
+}
+
+/// Stored integers mirrored at their zero point. (Upstream mirrors them at 0 whatever their zero point is, and leaves the
+/// lowest one as it is.)
+fn mirrored<I: Integer>(input: &NodeTensor<'_>) -> impl Fn(I) -> I + Send + use<I> {
+    let zero_point = input.quantization.map_or(0, |q| q.zero_point());
+    move |q| I::saturate(2 * zero_point - q.widen())
 }
 
 /// -1, 0 or 1; not-a-number stays what it is. Source: TFLite `kernels/sign.cc`.
@@ -146,6 +167,19 @@ fn prepare_abs(node: &Node<'_>, settings: &Settings) -> Result<Prepared, Prepare
     })
 }
 
+/// The nearest whole number, ties to the even one; never the negative zero that C's `rint` makes of -0.3.
+///
+/// Source: TFLite `kernels/internal/reference/round.h`, `RoundToNearest`.
+fn round_ties_even(x: f32) -> f32 {
+    let floor = x.floor();
+    let fraction = x - floor;
+    if fraction < 0.5 || (fraction == 0.5 && floor % 2.0 == 0.0) {
+        floor
+    } else {
+        floor + 1.0
+    }
+}
+
 fn prepare_exp(node: &Node<'_>, _: &Settings) -> Result<Prepared, PrepareError> {
     function("exp.reference", node, f32::exp)
 }
@@ -160,4 +194,17 @@ fn prepare_log(node: &Node<'_>, _: &Settings) -> Result<Prepared, PrepareError> 
     let (scale, zero_point) = output.per_tensor()?;
     let lowest = lowest.wrapping_sub(zero_point) as f32 * scale;
     function(name, node, move |x| if x <= 0.0 { lowest } else { x.ln() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ties_are_rounded_to_the_even_number() {
+        let found = [0.5, 1.5, -0.5, -1.5, 2.4, -2.6, 3e9].map(round_ties_even);
+        assert_eq!(found, [0.0, 2.0, 0.0, -2.0, 2.0, -3.0, 3e9]);
+        assert!(round_ties_even(-0.3).is_sign_positive());
+        assert!(round_ties_even(f32::NAN).is_nan());
+    }
 }

@@ -32,6 +32,7 @@ pub(super) const DEF_PRELU: OpDef = OpDef {
         TypeRow::new(&[T::Float32], &[T::Float32]),
         TypeRow::new(&[T::UInt8], &[T::UInt8]),
         TypeRow::new(&[T::Int8], &[T::Int8]),
+        TypeRow::new(&[T::Int16, T::Int8], &[T::Int16]),
     ],
     check: check::none,
     prepare: prepare_prelu,
@@ -107,7 +108,10 @@ fn prepare_prelu(node: &Node<'_>, settings: &Settings) -> Result<Prepared, Prepa
         T::UInt8 => binary(name, broadcast, move |q: u8, alpha: u8| {
             step.apply(q, factor(alpha.widen()))
         }),
-        _ => binary(name, broadcast, move |q: i8, alpha: i8| {
+        T::Int8 => binary(name, broadcast, move |q: i8, alpha: i8| {
+            step.apply(q, factor(alpha.widen()))
+        }),
+        _ => binary(name, broadcast, move |q: i16, alpha: i8| {
             step.apply(q, factor(alpha.widen()))
         }),
     })

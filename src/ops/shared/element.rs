@@ -57,3 +57,14 @@ macro_rules! quantized {
 
 integer!(i8, u8, i16, i32);
 quantized!(i8, u8, i16);
+
+/// The codes of a tensor of int4, two a byte: the low half comes first, the sign is extended. One too many where their
+/// number is odd.
+///
+/// Source: TFLite `kernels/internal/tensor_utils`, `UnpackDenseInt4IntoInt8`.
+pub fn int4_codes(packed: &[u8]) -> impl Iterator<Item = i8> {
+    packed.iter().flat_map(|&byte| {
+        let byte = i8::from_ne_bytes([byte]);
+        [byte.wrapping_shl(4) >> 4, byte >> 4]
+    })
+}

@@ -34,7 +34,7 @@ pub use arithmetic::{Arithmetic, Float, IntegerSums, Stage, Wide};
 pub use binary::binary;
 pub use border::{Border, real_zero};
 pub use broadcast::{Broadcast, select, zip};
-pub use element::{Integer, Quantized};
+pub use element::{Integer, Quantized, int4_codes};
 pub use float_range::FloatRange;
 pub use float16::{float16_to_float32, float32_to_float16};
 pub use fold::fold;

@@ -12,6 +12,14 @@ pub struct Slices {
 }
 
 impl Slices {
+    /// One slice of `count` elements.
+    pub fn one((scale, zero_point): (f32, i32), count: usize) -> Self {
+        Self {
+            parameters: Box::new([(scale, zero_point)]),
+            inner: count,
+        }
+    }
+
     /// The slices of a tensor of `shape` with the scales of `quantized`.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use super::{
     Arithmetic, Float, FloatRange, IntegerSums, OutputStage, Quantized, ScaleProduct, Scaled,
-    Stage, Wide, filter_zero_point, narrow,
+    Stage, Wide, filter_zero_point, int4_codes, narrow,
 };
 use crate::fixedpoint::Profile;
 use crate::ops::{
@@ -152,16 +152,10 @@ fn symmetric(tensor: &NodeTensor<'_>) -> Result<(), PrepareError> {
     }
 }
 
-/// Constant int4 weights as int8: the low half of a byte comes first, the sign is extended.
-///
-/// Source: TFLite `kernels/internal/tensor_utils`, `UnpackDenseInt4IntoInt8`.
+/// Constant int4 weights as int8.
 fn unpack_int4(filter: &NodeTensor<'_>) -> Result<Box<[i8]>, PrepareError> {
-    let packed = filter.constant_bytes()?;
-    let halves = packed.iter().flat_map(|&byte| {
-        let byte = i8::from_ne_bytes([byte]);
-        [byte.wrapping_shl(4) >> 4, byte >> 4]
-    });
-    Ok(halves.take(filter.shape.count()).collect())
+    let codes = int4_codes(filter.constant_bytes()?);
+    Ok(codes.take(filter.shape.count()).collect())
 }
 
 /// Whether int16 activations have a 64-bit accumulator in FULLY_CONNECTED and TRANSPOSE_CONV.
