@@ -1,17 +1,16 @@
 //! DIV: the quotient of two tensors, with broadcasting; plain integers are truncated toward zero.
 
 use super::shared::{
-    Broadcast, Integer, binary, check, float_range, fused_activation, integer_range, limit,
-    quantized_clamp, zip,
+    Broadcast, Integer, binary, check, division, float_range, fused_activation, integer_range,
+    limit, quantized_clamp,
 };
-use super::{EvalError, Kernel, KernelIo, Node, OpDef, PrepareError, Prepared, Settings, TypeRow};
+use super::{Node, OpDef, PrepareError, Prepared, Settings, TypeRow};
 use crate::fixedpoint::{
     QuantizedMultiplier, Rounding, get_reciprocal,
     multiply_by_quantized_multiplier_greater_than_one,
 };
 use crate::model::BuiltinOperator;
-use crate::tensor::{Element, TensorType as T};
-use std::marker::PhantomData;
+use crate::tensor::TensorType as T;
 
 const LEFT: usize = 0;
 const RIGHT: usize = 1;
@@ -54,7 +53,7 @@ fn prepare(node: &Node<'_>, settings: &Settings) -> Result<Prepared, PrepareErro
         T::Int32 => {
             let (low, high) = integer_range(activation, (i32::MIN.into(), i32::MAX.into()));
             let range = (low as i32, high as i32);
-            return Ok(division(broadcast, 0, move |a: i32, b: i32| {
+            return Ok(division(NAME, broadcast, Some(0), move |a: i32, b: i32| {
                 limit(a.checked_div(b).unwrap_or(i32::MAX), range)
             }));
         }
@@ -75,15 +74,24 @@ fn prepare(node: &Node<'_>, settings: &Settings) -> Result<Prepared, PrepareErro
         clamp: quantized_clamp(&output, activation)?,
     };
     Ok(match left.ty {
-        T::UInt8 => division(broadcast, right_zero_point, move |a: u8, b| {
-            step.apply(a, b)
-        }),
-        T::Int8 => division(broadcast, right_zero_point, move |a: i8, b| {
-            step.apply(a, b)
-        }),
-        _ => division(broadcast, right_zero_point, move |a: i16, b| {
-            step.apply(a, b)
-        }),
+        T::UInt8 => division(
+            NAME,
+            broadcast,
+            Some(u8::saturate(right_zero_point)),
+            move |a: u8, b| step.apply(a, b),
+        ),
+        T::Int8 => division(
+            NAME,
+            broadcast,
+            Some(i8::saturate(right_zero_point)),
+            move |a: i8, b| step.apply(a, b),
+        ),
+        _ => division(
+            NAME,
+            broadcast,
+            Some(i16::saturate(right_zero_point)),
+            move |a: i16, b| step.apply(a, b),
+        ),
     })
 }
 
@@ -139,48 +147,6 @@ impl Quotient {
 fn sign_bits(x: i32) -> i32 {
     let bits = if x < 0 { !x } else { x };
     bits.leading_zeros() as i32 - 1
-}
-
-/// Result 0 = `f` of operands 0 and 1, element by element; a divisor of `zero` is an error.
-fn division<E, F>(broadcast: Broadcast<2>, zero: i32, f: F) -> Prepared
-where
-    E: Element + Integer,
-    F: Fn(E, E) -> E + Send + 'static,
-{
-    let shape = broadcast.output();
-    let kernel = Division {
-        broadcast,
-        zero,
-        f,
-        elements: PhantomData,
-    };
-    Prepared::new(kernel, [shape])
-}
-
-struct Division<E, F> {
-    broadcast: Broadcast<2>,
-    zero: i32,
-    f: F,
-    elements: PhantomData<E>,
-}
-
-impl<E: Integer, F: Fn(E, E) -> E + Send> Kernel for Division<E, F> {
-    fn eval(&self, io: &mut KernelIo<'_>) -> Result<(), EvalError> {
-        let (left, right, output) = io.binary::<E, E>()?;
-        if right.iter().any(|divisor| divisor.widen() == self.zero) {
-            return Err(EvalError::Value {
-                operand: "right",
-                found: self.zero.into(),
-                expected: "divisors other than 0",
-            });
-        }
-        zip(&self.broadcast, left, right, output, &self.f);
-        Ok(())
-    }
-
-    fn name(&self) -> &'static str {
-        NAME
-    }
 }
 
 #[cfg(test)]

@@ -1,11 +1,10 @@
 //! FLOOR_DIV and FLOOR_MOD: quotients rounded down, and the remainders they leave, which have the divisor's sign; with
 //! broadcasting. Stored integers are divided as they are: scales are not looked at.
 
-use super::shared::{Broadcast, check, zip};
-use super::{EvalError, Kernel, KernelIo, Node, OpDef, PrepareError, Prepared, Settings, TypeRow};
+use super::shared::{Broadcast, check, division};
+use super::{Node, OpDef, PrepareError, Prepared, Settings, TypeRow};
 use crate::model::BuiltinOperator;
-use crate::tensor::{Element, TensorType as T};
-use std::marker::PhantomData;
+use crate::tensor::TensorType as T;
 
 const LEFT: usize = 0;
 const RIGHT: usize = 1;
@@ -62,7 +61,7 @@ macro_rules! divisible {
 }
 
 /// Numbers that are divided, by others than 0.
-trait Divisible: Element + Default + PartialEq + Send {
+trait Divisible {
     /// The quotient, rounded down.
     fn floor_div(self, divisor: Self) -> Self;
     /// The remainder with the divisor's sign.
@@ -92,10 +91,10 @@ fn prepare_div(node: &Node<'_>, _: &Settings) -> Result<Prepared, PrepareError> 
     let (left, broadcast) = operands(node)?;
     let name = "floor_div.reference";
     Ok(match left {
-        T::Float32 => division(name, broadcast, f32::floor_div, true),
-        T::Int8 => division(name, broadcast, i8::floor_div, true),
-        T::Int16 => division(name, broadcast, i16::floor_div, true),
-        _ => division(name, broadcast, i32::floor_div, true),
+        T::Float32 => division(name, broadcast, Some(0.0), f32::floor_div),
+        T::Int8 => division(name, broadcast, Some(0), i8::floor_div),
+        T::Int16 => division(name, broadcast, Some(0), i16::floor_div),
+        _ => division(name, broadcast, Some(0), i32::floor_div),
     })
 }
 
@@ -104,11 +103,11 @@ fn prepare_mod(node: &Node<'_>, _: &Settings) -> Result<Prepared, PrepareError> 
     let (left, broadcast) = operands(node)?;
     let name = "floor_mod.reference";
     Ok(match left {
-        T::Float32 => division(name, broadcast, f32::floor_mod, false),
-        T::Int8 => division(name, broadcast, i8::floor_mod, true),
-        T::Int16 => division(name, broadcast, i16::floor_mod, true),
-        T::Int32 => division(name, broadcast, i32::floor_mod, true),
-        _ => division(name, broadcast, i64::floor_mod, true),
+        T::Float32 => division(name, broadcast, None, f32::floor_mod),
+        T::Int8 => division(name, broadcast, Some(0), i8::floor_mod),
+        T::Int16 => division(name, broadcast, Some(0), i16::floor_mod),
+        T::Int32 => division(name, broadcast, Some(0), i32::floor_mod),
+        _ => division(name, broadcast, Some(0), i64::floor_mod),
     })
 }
 
@@ -116,50 +115,6 @@ fn operands(node: &Node<'_>) -> Result<(T, Broadcast<2>), PrepareError> {
     let left = node.input(LEFT, "left")?;
     let broadcast = Broadcast::new([&left, &node.input(RIGHT, "right")?])?;
     Ok((left.ty, broadcast))
-}
-
-fn division<E: Divisible, F: Fn(E, E) -> E + Send + 'static>(
-    name: &'static str,
-    broadcast: Broadcast<2>,
-    f: F,
-    refuses_zero: bool,
-) -> Prepared {
-    let shape = broadcast.output();
-    let kernel = Division {
-        name,
-        broadcast,
-        f,
-        refuses_zero,
-        elements: PhantomData,
-    };
-    Prepared::new(kernel, [shape])
-}
-
-struct Division<E, F> {
-    name: &'static str,
-    broadcast: Broadcast<2>,
-    f: F,
-    refuses_zero: bool,
-    elements: PhantomData<E>,
-}
-
-impl<E: Divisible, F: Fn(E, E) -> E + Send> Kernel for Division<E, F> {
-    fn eval(&self, io: &mut KernelIo<'_>) -> Result<(), EvalError> {
-        let (left, right, output) = io.binary::<E, E>()?;
-        if self.refuses_zero && right.contains(&E::default()) {
-            return Err(EvalError::Value {
-                operand: "right",
-                found: 0,
-                expected: "divisors other than 0",
-            });
-        }
-        zip(&self.broadcast, left, right, output, &self.f);
-        Ok(())
-    }
-
-    fn name(&self) -> &'static str {
-        self.name
-    }
 }
 
 #[cfg(test)]

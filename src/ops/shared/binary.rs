@@ -23,6 +23,57 @@ where
     Prepared::new(kernel, [shape])
 }
 
+/// [`binary`] of one type that refuses `zero` as a right operand, where there is one.
+pub fn division<E, F>(
+    name: &'static str,
+    broadcast: Broadcast<2>,
+    zero: Option<E>,
+    f: F,
+) -> Prepared
+where
+    E: Element + PartialEq + Send,
+    F: Fn(E, E) -> E + Send + 'static,
+{
+    let shape = broadcast.output();
+    let kernel = Division {
+        name,
+        broadcast,
+        zero,
+        f,
+    };
+    Prepared::new(kernel, [shape])
+}
+
+struct Division<E, F> {
+    name: &'static str,
+    broadcast: Broadcast<2>,
+    zero: Option<E>,
+    f: F,
+}
+
+impl<E, F> Kernel for Division<E, F>
+where
+    E: Element + PartialEq + Send,
+    F: Fn(E, E) -> E + Send,
+{
+    fn eval(&self, io: &mut KernelIo<'_>) -> Result<(), EvalError> {
+        let (left, right, output) = io.binary::<E, E>()?;
+        if self.zero.is_some_and(|zero| right.contains(&zero)) {
+            return Err(EvalError::Value {
+                operand: "right",
+                found: 0,
+                expected: "divisors other than 0",
+            });
+        }
+        zip(&self.broadcast, left, right, output, &self.f);
+        Ok(())
+    }
+
+    fn name(&self) -> &'static str {
+        self.name
+    }
+}
+
 struct Binary<A, B, O, F> {
     name: &'static str,
     broadcast: Broadcast<2>,

@@ -31,7 +31,7 @@ mod window;
 
 pub use activation::{float_range, fused_activation, integer_range, limit};
 pub use arithmetic::{Arithmetic, Float, IntegerSums, Stage, Wide};
-pub use binary::binary;
+pub use binary::{binary, division};
 pub use border::{Border, real_zero};
 pub use broadcast::{Broadcast, select, zip};
 pub use element::{Integer, Quantized, int4_codes};
