@@ -24,7 +24,8 @@ def reduced(d, operator, ty, quant=None, out=None, empty=0.06, version=1, low=No
     axes, keep = axes_of(d, data.ndim), d.chance(0.5)
     x = m.input(ty, data, quant)
     m.operator(
-        operator, [x, m.constant("int32", axes)], [m.output(ty, quant=out)], "ReducerOptions", version=version, keep_dims=keep
+        operator, [x, d.integers(m, axes, constant=0.8)], [m.output(ty, quant=out)], "ReducerOptions", version=version,
+        keep_dims=keep,
     )
     return m, data, (tuple({axis % data.ndim for axis in axes}), keep)
 
@@ -91,7 +92,8 @@ def truth(d, operator, ty):
     data = d.rng.random(shape) < d.pick(0.1, 0.5, 0.9)
     axes = axes_of(d, len(shape))
     x = m.input(ty, data)
-    m.operator(operator, [x, m.constant("int32", axes)], [m.output(ty)], "ReducerOptions", keep_dims=d.chance(0.5))
+    axes = d.integers(m, axes, constant=0.8)
+    m.operator(operator, [x, axes], [m.output(ty)], "ReducerOptions", keep_dims=d.chance(0.5))
     return m
 
 
@@ -102,7 +104,7 @@ def running(d, ty):
     axis = d.integer(-data.ndim, data.ndim - 1)
     x = m.input(ty, data)
     m.operator(
-        "CUMSUM", [x, m.constant("int32", d.pick(axis, [axis]))], [m.output(ty)], "CumsumOptions",
+        "CUMSUM", [x, d.integers(m, d.pick(axis, [axis]), constant=0.8)], [m.output(ty)], "CumsumOptions",
         exclusive=d.chance(0.5), reverse=d.chance(0.5),
     )
     return m.optimised()  # the reference resolver of 2.14 has none; the kernel is the same
