@@ -9,6 +9,7 @@
 pub mod delegate;
 pub mod device;
 mod error;
+pub mod fast;
 #[cfg(unix)]
 pub mod ffi;
 pub mod fixedpoint;

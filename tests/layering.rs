@@ -24,7 +24,15 @@ const LAYERS: &[(&str, &[&str])] = &[
     // `fixedpoint` for the profile, which is a choice of whoever builds an interpreter.
     (
         "interpreter",
-        &["plan", "delegate", "ops", "model", "tensor", "fixedpoint"],
+        &[
+            "plan",
+            "delegate",
+            "ops",
+            "fast",
+            "model",
+            "tensor",
+            "fixedpoint",
+        ],
     ),
     (
         "oracle",

@@ -6,24 +6,15 @@
 //!
 //! | kind | when | what |
 //! | --- | --- | --- |
-//! | `null:ms` | create | null after a while: no permission |
-//! | `null-busy:ms` | create | null: another process has claimed the interface |
-//! | `null-firmware:ms` | create | null: the firmware read back is another |
-//! | `null-return:ms` | create | null: the stick does not come back with its firmware |
-//! | `null-register:ms` | create | null: a register does not answer |
+//! | `null:ms` | create | null after a while, with a reason from verbosity 1 on |
 //! | `hang-create` | create | never returns, and every call of the manager waits |
-//! | `spin-create` | create | the same, with a busy processor |
 //! | `abort-create` | create | abort on a foreign thread |
-//! | `abort:ms` | n-th inference | a fatal line, then abort on a foreign thread, while invoke waits: a read failed |
-//! | `abort-header:ms`, `abort-payload:ms` | n-th inference | the same: a write failed |
-//! | `abort-deadline:ms` | n-th inference | the same: the device took no more data |
-//! | `abort-event:ms`, `abort-tag:ms` | n-th inference | the same: an event failed, or was none |
+//! | `abort:ms` | n-th inference | a fatal line, then abort on a foreign thread, while invoke waits |
 //! | `abort-hib` | n-th inference | the same after an error line about the chip |
 //! | `crash` | n-th inference | SIGSEGV on the calling thread |
 //! | `hang` | n-th inference | never returns, prints nothing; create and free on the device then hang as well |
 //! | `error` | n-th inference | invoke returns an error with a reason |
-//! | `slow:ms` | n-th inference | takes long, result correct: a stall, a read that is posted again, a warning of the chip |
-//! | `short` | n-th inference | succeeds with a wrong result, later ones are right: fewer bytes were sent than asked |
+//! | `slow:ms` | n-th inference | takes long, result correct |
 //! | `shift` | n-th inference | succeeds, all later results are wrong, free hangs |
 //! | `abort-idle:ms` | after the n-th inference | abort on a foreign thread while no call is in progress |
 //! | `hang-next:ms` | after the n-th inference | the worker thread ends silently; the next inference hangs |
@@ -47,95 +38,21 @@ pub struct Fault {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// With libedgetpu's reason.
-    Null(&'static str),
+    Null,
     HangCreate,
-    SpinCreate,
     AbortCreate,
-    /// With libedgetpu's last line.
-    Abort(&'static str),
+    Abort,
     AbortHib,
     Crash,
     Hang,
     Error,
     Slow,
-    Short,
     Shift,
     AbortIdle,
     HangNext,
     HangFree,
     SlowFree,
 }
-
-/// The line of a stick that was pulled out.
-const UNPLUGGED: &str = "driver/usb/usb_driver.cc:857] HandleQueuedBulkIn transfer in failed. Not found: USB transfer error 5";
-
-/// Faults by name.
-const KINDS: [(&str, Kind); 25] = [
-    (
-        "null",
-        Kind::Null("Permission denied: USB error -3 [OpenDevice]"),
-    ),
-    (
-        "null-busy",
-        Kind::Null("Unavailable: USB error -6 [ClaimInterface]"),
-    ),
-    (
-        "null-firmware",
-        Kind::Null("Data loss: firmware read back differs [DFU]"),
-    ),
-    (
-        "null-return",
-        Kind::Null("Not found: device did not come back after DFU"),
-    ),
-    (
-        "null-register",
-        Kind::Null("Deadline exceeded: USB error -7 [ReadRegister]"),
-    ),
-    ("hang-create", Kind::HangCreate),
-    ("spin-create", Kind::SpinCreate),
-    ("abort-create", Kind::AbortCreate),
-    ("abort", Kind::Abort(UNPLUGGED)),
-    (
-        "abort-header",
-        Kind::Abort(
-            "driver/usb/usb_driver.cc:708] bulk out for header failed. Abort. Not found: USB error -4",
-        ),
-    ),
-    (
-        "abort-payload",
-        Kind::Abort(
-            "driver/usb/usb_driver.cc:803] transfer on tag 1 failed. Abort. Internal: USB transfer error 1",
-        ),
-    ),
-    (
-        "abort-deadline",
-        Kind::Abort(
-            "driver/usb/usb_driver.cc:803] transfer on tag 1 failed. Abort. Deadline exceeded: USB transfer error 2",
-        ),
-    ),
-    (
-        "abort-event",
-        Kind::Abort(
-            "driver/usb/usb_driver.cc:816] HandleEvent failed. Not found: USB transfer error 5",
-        ),
-    ),
-    (
-        "abort-tag",
-        Kind::Abort("driver/usb/usb_driver.cc:871] Unknown descriptor from device"),
-    ),
-    ("abort-hib", Kind::AbortHib),
-    ("crash", Kind::Crash),
-    ("hang", Kind::Hang),
-    ("error", Kind::Error),
-    ("slow", Kind::Slow),
-    ("short", Kind::Short),
-    ("shift", Kind::Shift),
-    ("abort-idle", Kind::AbortIdle),
-    ("hang-next", Kind::HangNext),
-    ("hang-free", Kind::HangFree),
-    ("slow-free", Kind::SlowFree),
-];
 
 impl Fault {
     pub fn parse(text: &str) -> Option<Self> {
@@ -147,9 +64,25 @@ impl Fault {
             Some((kind, value)) => (kind, value.parse().ok()?),
             None => (text, 0),
         };
-        let (_, kind) = KINDS.iter().find(|(name, _)| *name == kind)?;
+        let kind = match kind {
+            "null" => Kind::Null,
+            "hang-create" => Kind::HangCreate,
+            "abort-create" => Kind::AbortCreate,
+            "abort" => Kind::Abort,
+            "abort-hib" => Kind::AbortHib,
+            "crash" => Kind::Crash,
+            "hang" => Kind::Hang,
+            "error" => Kind::Error,
+            "slow" => Kind::Slow,
+            "shift" => Kind::Shift,
+            "abort-idle" => Kind::AbortIdle,
+            "hang-next" => Kind::HangNext,
+            "hang-free" => Kind::HangFree,
+            "slow-free" => Kind::SlowFree,
+            _ => return None,
+        };
         Some(Self {
-            kind: *kind,
+            kind,
             value: Duration::from_millis(value),
             inference,
         })
@@ -170,9 +103,11 @@ pub enum Outcome {
     Failed,
 }
 
-/// The fault, if it is one of those asked for.
-fn fault_if(asked: impl Fn(Kind) -> bool) -> Option<&'static Fault> {
-    config().fault.as_ref().filter(|fault| asked(fault.kind))
+fn has_kind(kinds: &[Kind]) -> Option<&'static Fault> {
+    config()
+        .fault
+        .as_ref()
+        .filter(|fault| kinds.contains(&fault.kind))
 }
 
 /// Whether an armed fault strikes now; uses the trigger up.
@@ -183,30 +118,25 @@ fn strikes() -> bool {
         .is_none_or(|file| std::fs::remove_file(file).is_ok())
 }
 
-/// Faults of opening: the reason of a null, if there is one.
-pub fn at_create() -> Option<&'static str> {
+/// Faults of opening. `true`: fail with null.
+pub fn at_create() -> bool {
     wait_if_hung();
-    let is_of_create = |kind| {
-        matches!(
-            kind,
-            Kind::Null(_) | Kind::HangCreate | Kind::SpinCreate | Kind::AbortCreate
-        )
+    let Some(fault) = has_kind(&[Kind::Null, Kind::HangCreate, Kind::AbortCreate]) else {
+        return false;
     };
-    let fault = fault_if(is_of_create).filter(|_| strikes())?;
+    if !strikes() {
+        return false;
+    }
     match fault.kind {
         Kind::AbortCreate => abort_from_worker(
             fault.value,
             "driver/usb/usb_driver.cc:1121] Open failed. Abort.",
         ),
         Kind::HangCreate => sleep_for_ever(),
-        Kind::SpinCreate => loop {
-            std::hint::spin_loop();
-        },
-        Kind::Null(reason) => {
+        _ => {
             std::thread::sleep(fault.value);
-            Some(reason)
+            true
         }
-        _ => None,
     }
 }
 
@@ -215,7 +145,7 @@ pub fn at_open() {
     let Some(trigger) = config()
         .trigger
         .as_ref()
-        .filter(|_| fault_if(|kind| kind == Kind::AbortIdle).is_some())
+        .filter(|_| has_kind(&[Kind::AbortIdle]).is_some())
     else {
         return;
     };
@@ -223,7 +153,9 @@ pub fn at_open() {
         while std::fs::remove_file(trigger).is_err() {
             std::thread::sleep(Duration::from_millis(2));
         }
-        die(UNPLUGGED);
+        die(
+            "driver/usb/usb_driver.cc:857] HandleQueuedBulkIn transfer in failed. Not found: USB transfer error 5",
+        );
     });
 }
 
@@ -236,20 +168,16 @@ pub fn at_invoke() -> Outcome {
     } else {
         Outcome::Good
     };
-    let is_of_inference = |kind| {
-        matches!(
-            kind,
-            Kind::Abort(_)
-                | Kind::AbortHib
-                | Kind::Crash
-                | Kind::Hang
-                | Kind::Error
-                | Kind::Slow
-                | Kind::Short
-                | Kind::Shift
-        )
-    };
-    let Some(fault) = fault_if(is_of_inference).filter(|fault| fault.inference == inference) else {
+    let kinds = [
+        Kind::Abort,
+        Kind::AbortHib,
+        Kind::Crash,
+        Kind::Hang,
+        Kind::Error,
+        Kind::Slow,
+        Kind::Shift,
+    ];
+    let Some(fault) = has_kind(&kinds).filter(|fault| fault.inference == inference) else {
         return wrong;
     };
     if !strikes() {
@@ -265,8 +193,10 @@ pub fn at_invoke() -> Outcome {
                 "driver/usb/usb_driver.cc:1212] Fatal error. Abort.",
             )
         }
-        Kind::Abort(line) => abort_from_worker(fault.value, line),
-        Kind::Short => Outcome::Wrong,
+        Kind::Abort => abort_from_worker(
+            fault.value,
+            "driver/usb/usb_driver.cc:857] HandleQueuedBulkIn transfer in failed. Not found: USB transfer error 5",
+        ),
         Kind::Crash => {
             let wild: *mut u8 = std::ptr::without_provenance_mut(16);
             // SAFETY: none; nothing is mapped there, which is the point. A raised signal would not do: a handler
@@ -292,8 +222,7 @@ pub fn at_invoke() -> Outcome {
 
 /// Faults after an inference.
 pub fn after_invoke() {
-    let is_after = |kind| matches!(kind, Kind::AbortIdle | Kind::HangNext);
-    let Some(fault) = fault_if(is_after) else {
+    let Some(fault) = has_kind(&[Kind::AbortIdle, Kind::HangNext]) else {
         return;
     };
     if fault.inference != INFERENCES.load(Ordering::SeqCst) {
@@ -305,7 +234,10 @@ pub fn after_invoke() {
             let wait = fault.value;
             std::thread::spawn(move || {
                 std::thread::sleep(wait);
-                die(UNPLUGGED);
+                die(
+                    "driver/usb/usb_driver.cc:857] HandleQueuedBulkIn transfer in failed. Not found: USB transfer \
+                     error 5",
+                );
             });
         }
         _ => {}
@@ -318,8 +250,7 @@ pub fn at_free() {
     if SHIFTED.load(Ordering::SeqCst) {
         sleep_for_ever();
     }
-    let is_of_free = |kind| matches!(kind, Kind::HangFree | Kind::SlowFree);
-    let Some(fault) = fault_if(is_of_free) else {
+    let Some(fault) = has_kind(&[Kind::HangFree, Kind::SlowFree]) else {
         return;
     };
     if !strikes() {

@@ -57,6 +57,7 @@ pub(super) fn fold(
                 tensors,
                 &operands,
                 &known.constants,
+                &runtime.workers,
                 arena.bytes_mut(),
             );
             kernel.eval(&mut io).map_err(constant_error)?;

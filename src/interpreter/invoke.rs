@@ -9,7 +9,7 @@ use super::runtime::Runtime;
 use super::signature::SignatureRunner;
 use crate::delegate::Placement;
 use crate::model::Model;
-use crate::ops::{Operand, Place, Settings};
+use crate::ops::{KernelMemory, Operand, Place, Settings};
 use crate::tensor::{Shape, TensorMut, TensorRef};
 
 /// Runs one model: fill the inputs, invoke, read the outputs.
@@ -64,6 +64,14 @@ impl Interpreter {
     /// Where it runs and why there; `None` where the builder was not asked for a device.
     pub fn placement(&self) -> Option<&Placement> {
         self.placement.as_ref()
+    }
+
+    /// Bytes that kernels take beside the arena: weights packed for the machine in all, and scratch memory of each thread.
+    pub fn kernel_memory(&self) -> KernelMemory {
+        KernelMemory {
+            packed: self.main().total_packed_bytes(),
+            workspace: self.runtime.workers.workspace_bytes(),
+        }
     }
 
     /// The number of inputs.

@@ -88,6 +88,7 @@ pub(super) fn lay_out(
         let limit = runtime.limits.work;
         return Err(BuildError::TooMuchWork { limit });
     }
+    log_kernels(&steps);
     let variables = (0..subgraph.tensors.len())
         .filter(|&t| subgraph.tensors[t].is_variable && offsets[t].is_some())
         .map(|t| VariableTensor {
@@ -105,7 +106,7 @@ pub(super) fn lay_out(
         outputs: subgraph.outputs.iter().map(operand).collect(),
         steps,
         variables,
-        arena: Arena::for_delegates(plan.bytes, &mut runtime.delegates),
+        arena: Arena::new(plan.bytes),
         arena_bytes: plan.bytes,
         memory: plan.bytes + folded_bytes,
         folded: known.constants,
@@ -114,6 +115,14 @@ pub(super) fn lay_out(
     };
     program.reset();
     Ok(program)
+}
+
+/// Tells which kernels were chosen, each once.
+fn log_kernels(steps: &[Step]) {
+    let mut names: Vec<_> = steps.iter().map(|step| step.action.kernel()).collect();
+    names.sort_unstable();
+    names.dedup();
+    log::debug!("kernels: {}", names.join(", "));
 }
 
 /// When each tensor that has a place before the tail is needed. What the tail reads stays until it does.

@@ -123,6 +123,9 @@ fn prepare(
             (Runner::Delegate(_), Some(prepared)) => prepared.stateful(),
             (Runner::Delegate(_), None) => unreachable!("every claimed operator was prepared"),
         };
+        if let Some(kernel) = &prepared.kernel {
+            runtime.workers.reserve(kernel.memory().workspace);
+        }
         let mut control = None;
         if let Some(flow) = prepared.control {
             let (built, shapes) = Control::build(runtime, flow, &known.given(number))?;

@@ -147,7 +147,8 @@ impl Program {
             Action::Alias | Action::Constant => {}
             Action::Kernel(kernel) => {
                 let arena = self.arena.bytes_mut();
-                let io = KernelIo::new(graph, declared, operands, &self.folded, arena);
+                let workers = &runtime.workers;
+                let io = KernelIo::new(graph, declared, operands, &self.folded, workers, arena);
                 match kernel.eval(&mut io.with_variables(&mut runtime.variables)) {
                     Err(EvalError::VariableShape { .. }) if self.tail.is_some() => {
                         return Ok(Unforeseen::Shapes { has_run: false });
@@ -245,6 +246,15 @@ impl Program {
         self.arena.bytes().len().max(self.arena_bytes) + below
     }
 
+    /// Bytes of weights that its kernels and those of the programs it runs have packed.
+    pub(super) fn total_packed_bytes(&self) -> usize {
+        let own = self.steps.iter().map(|step| match &step.action {
+            Action::Kernel(kernel) => kernel.memory().packed,
+            _ => 0,
+        });
+        own.sum::<usize>() + self.programs().map(Self::total_packed_bytes).sum::<usize>()
+    }
+
     /// Bytes counted for it and the programs it runs.
     pub(super) fn total_memory(&self) -> usize {
         self.memory + self.programs().map(Self::total_memory).sum::<usize>()
@@ -270,10 +280,8 @@ impl Program {
             }
         }
         for step in &mut self.steps {
-            match &mut step.action {
-                Action::Control(control) => control.reset(),
-                Action::Kernel(kernel) => kernel.reset(),
-                Action::Alias | Action::Constant => {}
+            if let Action::Control(control) = &mut step.action {
+                control.reset();
             }
         }
         for control in self.tail.iter_mut().flat_map(|tail| tail.controls_mut()) {

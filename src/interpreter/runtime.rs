@@ -3,6 +3,7 @@
 use super::error::BuildError;
 use super::resolve::Runner;
 use crate::delegate::Delegate;
+use crate::fast::Workers;
 use crate::model::Model;
 use crate::ops::{EvalError, Prepared, Settings, Variables};
 use crate::tensor::Shape;
@@ -37,6 +38,8 @@ pub(super) struct Runtime {
     pub(super) initialised: Vec<bool>,
     pub(super) memory: Memory,
     pub(super) budget: Budget,
+    /// The threads of all operators.
+    pub(super) workers: Workers,
     /// Operators prepared since the count began.
     operators: usize,
 }
@@ -62,6 +65,7 @@ impl Runtime {
                 limit: limits.arena,
             },
             budget: Budget::new(&limits),
+            workers: Workers::new(settings.threads),
             operators: 0,
         }
     }

@@ -240,7 +240,11 @@ impl Tail {
                 }
                 let Program { arena, folded, .. } = program;
                 let arena = arena.bytes_mut();
-                let io = KernelIo::new(graph, declared, &step.places, folded, arena);
+                if let Some(kernel) = &step.prepared.kernel {
+                    runtime.workers.reserve(kernel.memory().workspace);
+                }
+                let workers = &runtime.workers;
+                let io = KernelIo::new(graph, declared, &step.places, folded, workers, arena);
                 let mut io = io.with_variables(&mut runtime.variables);
                 match &step.prepared.kernel {
                     Some(kernel) => kernel.eval(&mut io).map_err(failed)?,

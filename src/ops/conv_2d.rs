@@ -2,7 +2,7 @@
 
 use super::shared::{
     Arithmetic, Axis, Padding, Problem, Scaled, check, check_bias_length, convolution_kernel,
-    fused_activation, padding,
+    fast_convolution, fused_activation, padding,
 };
 use super::{Node, OpDef, PrepareError, Prepared, Settings, TypeRow};
 use crate::fixedpoint::FusedActivation;
@@ -128,7 +128,10 @@ fn prepare(node: &Node<'_>, settings: &Settings) -> Result<Prepared, PrepareErro
     };
     let macs = (shape.count() as u64).saturating_mul((taps_y * taps_x * filter_channels) as u64);
     let wide = bias.is_none_or(|bias| bias.ty == TensorType::Int64);
-    let kernel = convolution_kernel(problem, &scaled, wide, settings)?;
+    let kernel = match fast_convolution(&problem, &scaled, bias.as_ref(), settings)? {
+        Some(kernel) => kernel,
+        None => convolution_kernel(problem, &scaled, wide, settings)?,
+    };
     Ok(Prepared::boxed(kernel, [shape]).macs(macs))
 }
 

@@ -2,7 +2,7 @@
 
 use super::shared::{
     Arithmetic, DoubleStage, OutputStage, Problem, ScaleProduct, Scaled, check, check_bias_length,
-    float_kernel, fused_activation, integer_kernel, wide_accumulator,
+    fast_fully_connected, float_kernel, fused_activation, integer_kernel, wide_accumulator,
 };
 use super::{Kernel, Node, NodeTensor, OpDef, PrepareError, Prepared, Settings, TypeRow};
 use crate::fixedpoint::FusedActivation;
@@ -109,17 +109,20 @@ fn prepare(node: &Node<'_>, settings: &Settings) -> Result<Prepared, PrepareErro
         channels: units,
         activation: options.activation,
     };
-    let kernel = kernel(problem, &scaled, wide, settings)?;
+    let rows = input.shape.count() / depth;
+    let kernel = kernel(problem, rows, &scaled, bias.as_ref(), wide, settings)?;
     let macs = (shape.count() as u64).saturating_mul(depth as u64);
     Ok(Prepared::boxed(kernel, [shape]).macs(macs))
 }
 
-/// The kernel for the operands' types. `wide`: whether int16 activations have a 64-bit accumulator.
+/// The kernel for the operands' types and `rows` rows. `wide`: whether int16 activations have a 64-bit accumulator.
 ///
 /// Per-tensor weights have a multiplier from a float32 product, whatever their type: TFLite `kernels/fully_connected.cc`.
 fn kernel(
     problem: FullyConnected,
+    rows: usize,
     scaled: &Scaled<'_>,
+    bias: Option<&NodeTensor<'_>>,
     wide: bool,
     settings: &Settings,
 ) -> Result<Box<dyn Kernel>, PrepareError> {
@@ -128,14 +131,17 @@ fn kernel(
     }
     let fixed_in_litert = scaled.filter.ty == TensorType::Int16;
     if settings.profile.fully_connected_in_double() && !fixed_in_litert {
-        return integer_kernel(problem, scaled, wide, DoubleStage::new(scaled)?);
+        let stage = DoubleStage::new(scaled)?;
+        let fast = fast_fully_connected(problem, rows, scaled, bias, stage.clone(), settings)?;
+        return fast.map_or_else(|| integer_kernel(problem, scaled, wide, stage), Ok);
     }
     let product = match scaled.filter.scales()?.len() {
         1 => ScaleProduct::Float32,
         _ => ScaleProduct::Double,
     };
     let stage = OutputStage::new(scaled, product, settings)?;
-    integer_kernel(problem, scaled, wide, stage)
+    let fast = fast_fully_connected(problem, rows, scaled, bias, stage.clone(), settings)?;
+    fast.map_or_else(|| integer_kernel(problem, scaled, wide, stage), Ok)
 }
 
 impl Problem for FullyConnected {

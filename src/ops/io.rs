@@ -1,6 +1,7 @@
 //! The tensors a kernel works on, carved out of the arena without overlap and without unsafe code.
 
 use super::{EvalError, Variables};
+use crate::fast::Workers;
 use crate::model::{Graph, Tensor};
 use crate::tensor::{Element, Shape, TensorMut, TensorRef};
 use std::ops::Range;
@@ -46,6 +47,7 @@ pub struct KernelIo<'a> {
     tensors: &'a [Tensor],
     operands: &'a StepOperands,
     folded: &'a [Box<[u64]>],
+    workers: &'a Workers,
     arena: &'a mut [u8],
     variables: Option<&'a mut Variables>,
 }
@@ -73,6 +75,7 @@ impl<'a> KernelIo<'a> {
         tensors: &'a [Tensor],
         operands: &'a StepOperands,
         folded: &'a [Box<[u64]>],
+        workers: &'a Workers,
         arena: &'a mut [u8],
     ) -> Self {
         Self {
@@ -80,9 +83,15 @@ impl<'a> KernelIo<'a> {
             tensors,
             operands,
             folded,
+            workers,
             arena,
             variables: None,
         }
+    }
+
+    /// The threads, with scratch memory of their own.
+    pub fn workers(&self) -> &'a Workers {
+        self.workers
     }
 
     /// With the interpreter's resource variables.
@@ -102,6 +111,7 @@ impl<'a> KernelIo<'a> {
             tensors: self.tensors,
             operands: self.operands,
             folded: self.folded,
+            workers: self.workers,
             arena: self.arena,
             variables: None,
         };

@@ -1,21 +1,11 @@
 //! One operator and the tensors around it, as `check` and `prepare` see them.
 
 use super::PrepareError;
+use crate::fast::KernelChoice;
 use crate::fixedpoint::Profile;
 use crate::model::{Graph, Operator, Subgraph, Tensor};
 use crate::schema::tflite as schema;
 use crate::tensor::{Element, Quantization, Shape, TensorRef, TensorType};
-
-/// Which kernel variants may be chosen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub enum KernelChoice {
-    /// The fastest variant this machine runs; every variant gives the same bits.
-    #[default]
-    Fastest,
-    /// The scalar reference kernels.
-    Reference,
-}
 
 /// What the caller asked for, the same for every operator of an interpreter.
 #[derive(Debug, Clone, Copy)]

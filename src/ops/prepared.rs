@@ -66,13 +66,24 @@ pub trait Kernel: Send {
     /// `<primitive>.<variant>`, such as `conv_2d.reference`.
     fn name(&self) -> &'static str;
 
-    /// Sets state that the kernel keeps for itself back to its first value.
-    fn reset(&self) {}
-
     /// What computes it.
     fn runs_on(&self) -> RunsOn {
         RunsOn::Cpu
     }
+
+    /// Memory beside the arena.
+    fn memory(&self) -> KernelMemory {
+        KernelMemory::default()
+    }
+}
+
+/// Bytes that a kernel takes beside the arena.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct KernelMemory {
+    /// Weights and parameters in the order in which the kernel reads them.
+    pub packed: usize,
+    /// Scratch memory of each thread, shared with all other kernels; above 0 where the kernel uses threads.
+    pub workspace: usize,
 }
 
 /// The hardware an operator runs on.

@@ -116,33 +116,6 @@ fn target_triple(profile: &Path) -> Option<String> {
     name.contains("-linux-").then(|| name.to_owned())
 }
 
-/// This test program as the worker of its isolated devices: it must have a test `worker_process` that calls
-/// `worker_main`.
-#[cfg(target_os = "linux")]
-pub fn this_test_as_worker() -> corallite::delegate::isolated::WorkerProgram {
-    let command = this_test();
-    let mut program = corallite::delegate::isolated::WorkerProgram::at(command.get_program());
-    let arguments = [
-        "--exact",
-        "worker_process",
-        "--test-threads=1",
-        "--nocapture",
-    ];
-    for argument in command
-        .get_args()
-        .chain(arguments.iter().map(std::ffi::OsStr::new))
-    {
-        program = program.argument(argument);
-    }
-    program
-}
-
-/// The same for a copy: its locks lie beside it, because the copies share a device path and not a device.
-#[cfg(target_os = "linux")]
-pub fn worker(standin: &StandIn) -> corallite::delegate::isolated::WorkerProgram {
-    this_test_as_worker().variable("CORALLITE_LOCK_DIR", &standin.directory)
-}
-
 /// A command that runs this test program again, under the emulator it runs under itself.
 pub fn this_test() -> Command {
     let own = std::env::current_exe().expect("path of this test");

@@ -1,5 +1,6 @@
 //! What the user asked for.
 
+use crate::bench::BenchOptions;
 use crate::devices::DevicesOptions;
 use crate::doctor::DoctorOptions;
 use crate::failure::Failure;
@@ -23,6 +24,8 @@ pub enum Command {
     Print(String),
     /// `corallite run`.
     Run(RunOptions),
+    /// `corallite bench`.
+    Bench(BenchOptions),
     /// `corallite inspect`.
     Inspect(InspectOptions),
     /// `corallite check`.
@@ -58,6 +61,7 @@ pub fn parse(mut parser: Parser) -> Result<Command, Failure> {
     match name.as_str() {
         "help" => Ok(print(help::TOOL)),
         "run" => run(parser).map_err(in_command("run")),
+        "bench" => bench(parser).map_err(in_command("bench")),
         "inspect" => inspect(parser).map_err(in_command("inspect")),
         "check" => check(parser).map_err(in_command("check")),
         "devices" => devices(parser).map_err(in_command("devices")),
@@ -102,7 +106,7 @@ fn run(mut parser: Parser) -> Result<Command, Error> {
             Short('o') | Long("output-dir") => folder = Some(PathBuf::from(parser.value()?)),
             Long("batch") => batch = Some(PathBuf::from(parser.value()?)),
             Long("profile") => profile = value(&mut parser, "--profile", str::parse)?,
-            Long("kernels") => kernels = value(&mut parser, "--kernels", kernel_choice)?,
+            Long("kernels") => kernels = value(&mut parser, "--kernels", str::parse)?,
             Long("threads") => threads = value(&mut parser, "--threads", thread_count)?,
             Long("device") => device.selector = Some(value(&mut parser, "--device", str::parse)?),
             Long("device-option") => device.options.push(parser.value()?.string()?),
@@ -185,6 +189,46 @@ fn inspect(mut parser: Parser) -> Result<Command, Error> {
     }))
 }
 
+/// The most inferences that may be asked for.
+const MAX_ITERATIONS: usize = 100_000_000;
+
+fn bench(mut parser: Parser) -> Result<Command, Error> {
+    let mut model = None;
+    let mut kernels = KernelChoice::default();
+    let (mut threads, mut iterations, mut warm_up) = (1, 50, 1);
+    let (mut profile_operators, mut json) = (false, false);
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Short('h') | Long("help") => return Ok(print(help::BENCH)),
+            Long("kernels") => kernels = value(&mut parser, "--kernels", str::parse)?,
+            Long("threads") => threads = value(&mut parser, "--threads", thread_count)?,
+            Long("iters") => iterations = value(&mut parser, "--iters", |n| count(n, 1))?,
+            Long("warmup") => warm_up = value(&mut parser, "--warmup", |n| count(n, 0))?,
+            Long("profile-ops") => profile_operators = true,
+            Long("json") => json = true,
+            Value(value) => set_model(&mut model, value)?,
+            _ => return Err(argument.unexpected()),
+        }
+    }
+    Ok(Command::Bench(BenchOptions {
+        model: model.ok_or_else(|| missing("MODEL"))?,
+        kernels,
+        threads,
+        iterations,
+        warm_up,
+        profile_operators,
+        json,
+    }))
+}
+
+/// A number of inferences.
+fn count(number: &str, least: usize) -> Result<usize, String> {
+    let number = number.parse().ok();
+    number
+        .filter(|n| (least..=MAX_ITERATIONS).contains(n))
+        .ok_or_else(|| format!("expected a number from {least} to {MAX_ITERATIONS}"))
+}
+
 fn check(mut parser: Parser) -> Result<Command, Error> {
     let (mut model, mut json) = (None, false);
     while let Some(argument) = parser.next()? {
@@ -252,14 +296,6 @@ fn value<T, E: std::fmt::Display>(
 ) -> Result<T, Error> {
     let text = parser.value()?.string()?;
     parse(&text).map_err(|error| format!("{option} {text:?}: {error}").into())
-}
-
-fn kernel_choice(name: &str) -> Result<KernelChoice, &'static str> {
-    match name {
-        "fastest" => Ok(KernelChoice::Fastest),
-        "reference" => Ok(KernelChoice::Reference),
-        _ => Err("expected fastest or reference"),
-    }
 }
 
 fn thread_count(number: &str) -> Result<usize, String> {

@@ -8,6 +8,7 @@ usage: corallite COMMAND [OPTIONS]
 
 commands:
   run       runs a model on arrays in .npy files
+  bench     measures how long a model takes
   inspect   shows what a model file holds
   check     lists everything that is wrong or odd about a model's quantization
   rules     prints the rules that check applies
@@ -40,7 +41,8 @@ usage: corallite run MODEL[@DEVICE] --input IN0.npy [--input IN1.npy ...] --outp
                          output j of invocation k is out{k*n_outputs+j}.npy. A model without inputs runs once.
   -o, --output-dir OUT   folder for the outputs; made if absent. Files appear there only when all invocations succeeded.
       --profile NAME     whose arithmetic: tflite (default), litert, single-rounding
-      --kernels NAME     fastest (default) or reference; both give the same numbers
+      --kernels NAME     fastest (default), reference, or one instruction set's: avx512vnni, avx512bw, avx2, portable;
+                         all give the same numbers
       --threads N        threads one operator may use, 1 (default) to 256; the numbers are the same for every N
       --device DEVICE    where operators compiled for the Edge TPU run, see `corallite --help`: auto (default), cpu, usb:N,
                          pci:N, a path. One line on stderr says which device it is.
@@ -52,6 +54,24 @@ usage: corallite run MODEL[@DEVICE] --input IN0.npy [--input IN1.npy ...] --outp
                          that start with # are skipped; paths are relative to the current folder. A case that fails leaves
                          its reason in OUT/error.txt, and the batch goes on. A model stays loaded while consecutive lines
                          name it. Exit code 0 when every case ran, 1 when any failed.
+  -h, --help             this text
+";
+
+/// Of `corallite bench`.
+pub const BENCH: &str = "\
+Measures how long a model takes on this machine, and how much memory. Inputs hold a fixed pattern.
+
+usage: corallite bench MODEL [OPTIONS]
+
+      --threads N        threads one operator may use, 1 (default) to 256
+      --iters N          inferences that are measured, 50 by default
+      --warmup N         inferences between the first and the measured ones, 1 by default
+      --kernels NAME     fastest (default), reference, or one instruction set's: avx512vnni, avx512bw, avx2, portable
+      --profile-ops      also measures every operator, in N further inferences: median time, share, multiply-accumulates,
+                         kernel
+      --json             one line: median_us, min_us (wall time of an inference), cpu_us (least CPU time of an inference,
+                         all threads), load_us (reading, checking and preparing), first_us, arena_bytes, peak_rss_bytes;
+                         with --profile-ops also operators
   -h, --help             this text
 ";
 

@@ -6,7 +6,9 @@
 mod args;
 mod arrays;
 mod batch;
+mod bench;
 mod check;
+mod clock;
 mod devices;
 mod doctor;
 mod failure;
@@ -44,6 +46,7 @@ fn execute(command: Command) -> Result<ExitCode, Failure> {
     match command {
         Command::Print(text) => output::print(&text)?,
         Command::Run(options) => run::run(&options)?,
+        Command::Bench(options) => bench::bench(&options)?,
         Command::Inspect(options) => inspect::inspect(&options)?,
         Command::Devices(options) => devices::devices(&options)?,
         Command::Doctor(options) => {

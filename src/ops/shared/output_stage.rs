@@ -1,6 +1,7 @@
 //! From an accumulator to a stored output: multiply, round, add the zero point, clamp.
 
 use super::Stage;
+use crate::fast;
 use crate::fixedpoint::{
     FusedActivation, QuantizedMultiplier, Rounding, quantized_activation_range,
 };
@@ -202,5 +203,25 @@ impl Stage for DoubleStage {
         let scaled = (sum as f64 * self.scales[channel]).round();
         let code = (scaled as i32).wrapping_add(self.zero_point);
         code.clamp(self.clamp.0, self.clamp.1)
+    }
+}
+
+impl From<OutputStage> for fast::Stage {
+    fn from(stage: OutputStage) -> Self {
+        Self {
+            scaling: fast::Scaling::Fixed(stage.multipliers, stage.rounding),
+            zero_point: stage.zero_point,
+            clamp: stage.clamp,
+        }
+    }
+}
+
+impl From<DoubleStage> for fast::Stage {
+    fn from(stage: DoubleStage) -> Self {
+        Self {
+            scaling: fast::Scaling::Real(stage.scales),
+            zero_point: stage.zero_point,
+            clamp: stage.clamp,
+        }
     }
 }

@@ -153,7 +153,7 @@ fn symmetric(tensor: &NodeTensor<'_>) -> Result<(), PrepareError> {
 }
 
 /// Constant int4 weights as int8.
-fn unpack_int4(filter: &NodeTensor<'_>) -> Result<Box<[i8]>, PrepareError> {
+pub(super) fn unpack_int4(filter: &NodeTensor<'_>) -> Result<Box<[i8]>, PrepareError> {
     let codes = int4_codes(filter.constant_bytes()?);
     Ok(codes.take(filter.shape.count()).collect())
 }

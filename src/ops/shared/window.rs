@@ -1,5 +1,6 @@
 //! Sliding windows of convolutions and pools: output extent, padding, and which taps fall inside the input.
 
+use crate::fast::Window;
 use crate::ops::PrepareError;
 use crate::schema::tflite;
 
@@ -98,6 +99,18 @@ impl Axis {
             before,
             output,
         })
+    }
+
+    /// The same in plain numbers, for the fast kernels.
+    pub fn window(&self) -> Window {
+        Window {
+            input: self.input,
+            taps: self.taps,
+            stride: self.stride,
+            dilation: self.dilation,
+            before: self.before,
+            output: self.output,
+        }
     }
 
     /// The taps of output position `output` that fall inside the input, and the input position of the first of them.

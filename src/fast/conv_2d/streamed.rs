@@ -1,0 +1,192 @@
+//! Matrix products of a few rows: every weight is read once, where the model stores it.
+//!
+//! Vectors lie along the depth: neighbouring weights of one unit meet neighbouring activations. Nothing is packed but the
+//! biases, so preparing costs next to nothing.
+
+use super::Conv2d;
+use super::weights::Bias;
+use crate::fast::aligned::Aligned;
+use crate::fast::lanes::rows::Rows;
+use crate::fast::lanes::{Lanes, Work};
+use crate::fast::stage::StageVectors;
+use crate::fast::{ConvKernel, Operands, Part, Workspace};
+
+/// The most rows that read the weights again and again: more are worth packing them.
+pub(super) const MOST_ROWS: usize = 2;
+
+/// A matrix product whose weights are given at each call.
+pub(super) struct Streamed<L: Lanes> {
+    name: &'static str,
+    lanes: L,
+    rows: usize,
+    depth: usize,
+    units: usize,
+    signed: bool,
+    weights_signed: bool,
+    /// `-zw`.
+    row_factor: i32,
+    bias: Aligned,
+    stage: StageVectors,
+}
+
+impl<L: Lanes> Streamed<L> {
+    pub(super) fn new(name: &'static str, lanes: L, problem: &Conv2d<'_>) -> Self {
+        let p = problem;
+        let (depth, units) = (p.input_channels, p.output_channels);
+        let order: Vec<usize> = (0..units.next_multiple_of(L::N))
+            .map(|unit| if unit < units { unit } else { usize::MAX })
+            .collect();
+        // Stored weights and activations are multiplied as they are.
+        let bias = lanes.run(Biases(p, order.len()));
+        Self {
+            name,
+            lanes,
+            rows: p.batches,
+            depth,
+            units,
+            signed: p.activations.is_signed(),
+            weights_signed: p.weights.is_signed(),
+            row_factor: p.filter_zero_point.wrapping_neg(),
+            bias: Aligned::of(&bias),
+            stage: StageVectors::new(p.stage.clone(), &order),
+        }
+    }
+}
+
+/// Biases for weights and activations as they are stored; padded to a number of units.
+struct Biases<'a>(&'a Conv2d<'a>, usize);
+
+impl Work for Biases<'_> {
+    type Output = Vec<i32>;
+
+    #[inline(always)]
+    fn run<M: Lanes>(self, _: M) -> Vec<i32> {
+        let Self(problem, padded) = self;
+        let depth = problem.input_channels;
+        let bias = Bias::with_offsets(problem, depth, 0, 0);
+        let filters = problem.filter.chunks_exact(depth).enumerate();
+        let mut biases: Vec<i32> = filters
+            .map(|(unit, filter)| bias.of(unit, filter))
+            .collect();
+        biases.resize(padded, 0);
+        biases
+    }
+}
+
+/// One call of [`ConvKernel::run`].
+struct Run<'a, L: Lanes> {
+    streamed: &'a Streamed<L>,
+    input: &'a [u8],
+    filter: &'a [u8],
+    output: &'a mut [u8],
+    part: Part,
+    activations: &'a mut [i16],
+}
+
+impl<L: Lanes> Work for Run<'_, L> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<M: Lanes>(self, _: M) {
+        let s = self.streamed;
+        let padded = s.padded_depth();
+        let mut terms = [0i32; MOST_ROWS];
+        let input = self.input.chunks_exact(s.depth).skip(self.part.rows.start);
+        let rows = self.activations.chunks_exact_mut(padded).zip(input);
+        let count = self.part.rows.len();
+        for ((to, from), term) in rows.zip(&mut terms).take(count) {
+            let (values, rest) = to.split_at_mut(s.depth);
+            rest.fill(0);
+            *term = match s.signed {
+                true => widen(values, from, |byte| byte.cast_signed().into()),
+                false => widen(values, from, i16::from),
+            };
+            *term = term.wrapping_mul(s.row_factor);
+        }
+        let bias: &[i32] = s.bias.slice();
+        let limits = s.stage.limits(s.lanes);
+        let channels = self.part.channels;
+        for first in channels.clone().step_by(L::N) {
+            let units = L::N.min(channels.end - first);
+            for (row, &term) in terms[..count].iter().enumerate() {
+                let product = Rows {
+                    activations: &self.activations[row * padded..][..padded],
+                    filter: &self.filter[first * s.depth..][..units * s.depth],
+                    depth: s.depth,
+                    signed: s.weights_signed,
+                };
+                let sums = s.lanes.load_sums(&product.sums(s.lanes, units));
+                let sums = s.lanes.add(sums, s.lanes.load_sums(&bias[first..]));
+                let sums = s.lanes.add(sums, s.lanes.splat_sum(term));
+                let [[codes]] = s.stage.codes(s.lanes, [[sums]], first);
+                let to = row * channels.len() + first - channels.start;
+                s.lanes
+                    .store_codes(codes, limits, &mut self.output[to..][..units]);
+            }
+        }
+    }
+}
+
+/// Widens bytes; their sum.
+#[inline(always)]
+fn widen(to: &mut [i16], from: &[u8], value: impl Fn(u8) -> i16) -> i32 {
+    let mut sum = 0i32;
+    for (to, &byte) in to.iter_mut().zip(from) {
+        *to = value(byte);
+        sum = sum.wrapping_add(i32::from(*to));
+    }
+    sum
+}
+
+impl<L: Lanes> Streamed<L> {
+    fn padded_depth(&self) -> usize {
+        self.depth.next_multiple_of(2 * L::N)
+    }
+}
+
+impl<L: Lanes> ConvKernel for Streamed<L> {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn run(
+        &self,
+        operands: Operands<'_>,
+        output: &mut [u8],
+        part: Part,
+        workspace: &mut Workspace,
+    ) {
+        self.lanes.run(Run {
+            streamed: self,
+            input: operands.input,
+            filter: operands.filter,
+            output,
+            part,
+            activations: workspace.slice_mut(),
+        });
+    }
+
+    fn extent(&self) -> (usize, usize) {
+        (self.rows, self.units)
+    }
+
+    fn row_macs(&self) -> usize {
+        self.depth * self.units
+    }
+
+    fn channel_step(&self) -> usize {
+        L::N
+    }
+
+    fn splits_channels(&self) -> bool {
+        true
+    }
+
+    fn packed_bytes(&self) -> usize {
+        self.bias.bytes() + self.stage.bytes()
+    }
+
+    fn workspace_bytes(&self) -> usize {
+        self.rows * self.padded_depth() * size_of::<i16>()
+    }
+}

@@ -1,0 +1,109 @@
+//! What prepared convolutions have in common: bytes in, bytes out, any part of the result at a time.
+
+use super::{Workers, Workspace};
+use std::ops::Range;
+
+/// An element type of one byte.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Element8 {
+    /// int8.
+    Int8,
+    /// uint8.
+    UInt8,
+}
+
+impl Element8 {
+    /// Whether it is int8.
+    pub fn is_signed(self) -> bool {
+        self == Self::Int8
+    }
+
+    /// The stored number.
+    #[inline(always)]
+    pub fn value(self, byte: u8) -> i32 {
+        match self {
+            Self::Int8 => byte.cast_signed().into(),
+            Self::UInt8 => byte.into(),
+        }
+    }
+}
+
+/// What of the result a call computes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// Output positions, over all batches.
+    pub rows: Range<usize>,
+    /// Output channels; all of them unless `rows` is a single one and there is a single group. Starts at a multiple of
+    /// [`ConvKernel::channel_step`].
+    pub channels: Range<usize>,
+}
+
+/// The operands of a call.
+#[derive(Debug, Clone, Copy)]
+pub struct Operands<'a> {
+    /// The whole NHWC picture.
+    pub input: &'a [u8],
+    /// The weights as the problem had them. Kernels that have packed them do not read it.
+    pub filter: &'a [u8],
+}
+
+/// A prepared convolution.
+pub trait ConvKernel: Send + Sync {
+    /// `<primitive>.<isa>`.
+    fn name(&self) -> &'static str;
+    /// Computes `part` of the result into `output`, which has just that part.
+    fn run(&self, operands: Operands<'_>, output: &mut [u8], part: Part, workspace: &mut Workspace);
+    /// Output positions over all batches, and output channels.
+    fn extent(&self) -> (usize, usize);
+    /// Multiply-accumulate operations of one output position.
+    fn row_macs(&self) -> usize;
+    /// Channels that are computed together.
+    fn channel_step(&self) -> usize;
+    /// Whether the channels of one row may be computed apart.
+    fn splits_channels(&self) -> bool;
+    /// Bytes of packed weights.
+    fn packed_bytes(&self) -> usize;
+    /// Bytes of scratch memory that [`run`](Self::run) needs.
+    fn workspace_bytes(&self) -> usize;
+}
+
+/// Multiply-accumulate operations that are worth a thread's attention.
+const TASK_MACS: usize = 200_000;
+
+impl dyn ConvKernel {
+    /// Computes the whole result, shared among `workers`.
+    pub fn run_all(&self, operands: Operands<'_>, output: &mut [u8], workers: &Workers) {
+        let (rows, channels) = self.extent();
+        let macs = self.row_macs().saturating_mul(rows);
+        // Several pieces a thread, so that an interrupted one delays the others little.
+        let tasks = match workers.threads() {
+            1 => 1,
+            threads => (macs / TASK_MACS).clamp(1, threads * 3),
+        };
+        if rows == 1 && self.splits_channels() {
+            let step = channels
+                .div_ceil(tasks)
+                .next_multiple_of(self.channel_step());
+            return workers.split(output, step, &|number, piece, workspace| {
+                let channels = number * step..number * step + piece.len();
+                self.run(
+                    operands,
+                    piece,
+                    Part {
+                        rows: 0..1,
+                        channels,
+                    },
+                    workspace,
+                );
+            });
+        }
+        let step = rows.div_ceil(tasks).max(1);
+        workers.split(output, step * channels, &|number, piece, workspace| {
+            let part = Part {
+                rows: number * step..number * step + piece.len() / channels,
+                channels: 0..channels,
+            };
+            self.run(operands, piece, part, workspace);
+        });
+    }
+}

@@ -1,0 +1,439 @@
+//! x86-64 with AVX-512 BW and with AVX-512 VNNI.
+//!
+//! BW lanes multiply pairs of 16-bit numbers by `vpmaddwd`, VNNI lanes four unsigned bytes by four signed ones by `vpdpbusd`;
+//! both are exact. VNNI lanes share everything but that step, which tests replace by an emulation.
+#![expect(
+    unsafe_code,
+    reason = "calls of functions for instructions that a token proves present"
+)]
+
+use super::pairs::pairs_of_words;
+use super::x86::{Limits, block_order, with_features, write_128};
+use super::{Lanes, Work};
+use crate::fast::Isa;
+use std::arch::x86_64::*;
+
+/// Proof that the machine has AVX-512 BW and VL.
+#[derive(Debug, Clone, Copy)]
+pub struct Avx512Bw(Common);
+
+/// Proof that the machine has AVX-512 BW, VL and VNNI.
+#[derive(Debug, Clone, Copy)]
+pub struct Avx512Vnni(Common);
+
+/// The VNNI lanes with their dot step done by AVX-512 BW, for tests on machines without VNNI.
+#[cfg(test)]
+#[derive(Debug, Clone, Copy)]
+pub struct EmulatedVnni(Common);
+
+/// Proof that the machine has AVX-512 BW and VL; operations that all these lanes share.
+#[derive(Debug, Clone, Copy)]
+struct Common(());
+
+impl Common {
+    fn detect() -> Option<Self> {
+        let present = is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512vl");
+        present.then_some(Self(()))
+    }
+
+    with_features! { "avx512f,avx512bw,avx512vl":
+        fn splat_sum(value: i32) -> __m512i {
+            _mm512_set1_epi32(value)
+        }
+
+        fn splat_word(value: i16) -> __m512i {
+            _mm512_set1_epi16(value)
+        }
+
+        fn splat_byte(value: i8) -> __m512i {
+            _mm512_set1_epi8(value)
+        }
+
+        fn add(a: __m512i, b: __m512i) -> __m512i {
+            _mm512_add_epi32(a, b)
+        }
+
+        fn pairs(sums: __m512i, activations: __m512i, weights: __m512i) -> __m512i {
+            _mm512_add_epi32(sums, _mm512_madd_epi16(activations, weights))
+        }
+
+        fn scale_right(sums: __m512i, multipliers: __m512i, rights: __m512i, rest: __m512i) -> __m512i {
+            let high = high_product(sums, multipliers);
+            let away = _mm512_add_epi32(high, _mm512_srai_epi32::<31>(high));
+            let half = _mm512_srav_epi32(away, rights);
+            _mm512_srai_epi32::<1>(_mm512_add_epi32(half, rest))
+        }
+
+        fn scale(sums: __m512i, multipliers: __m512i, lefts: __m512i, rights: __m512i, zero: __m512i) -> __m512i {
+            let high = high_product(_mm512_sllv_epi32(sums, lefts), multipliers);
+            let one = _mm512_set1_epi32(1);
+            let mask = _mm512_sub_epi32(_mm512_sllv_epi32(one, rights), one);
+            let remainder = _mm512_and_si512(high, mask);
+            let negative = _mm512_srai_epi32::<31>(high);
+            let threshold = _mm512_sub_epi32(_mm512_srai_epi32::<1>(mask), negative);
+            let up = _mm512_cmpgt_epi32_mask(remainder, threshold);
+            let quotient = _mm512_srav_epi32(high, rights);
+            let quotient = _mm512_mask_add_epi32(quotient, up, quotient, one);
+            _mm512_add_epi32(quotient, zero)
+        }
+
+        fn total(sums: __m512i) -> i32 {
+            _mm512_reduce_add_epi32(sums)
+        }
+
+        fn no_words() -> __m512i {
+            _mm512_setzero_si512()
+        }
+
+        fn tap_pair(sums: [__m512i; 2], left: __m512i, right: __m512i, weights: [__m512i; 2]) -> [__m512i; 2] {
+            let low = _mm512_madd_epi16(_mm512_unpacklo_epi16(left, right), weights[0]);
+            let high = _mm512_madd_epi16(_mm512_unpackhi_epi16(left, right), weights[1]);
+            [_mm512_add_epi32(sums[0], low), _mm512_add_epi32(sums[1], high)]
+        }
+
+        fn widen_signed(bytes: __m256i) -> __m512i {
+            _mm512_cvtepi8_epi16(bytes)
+        }
+
+        fn widen_unsigned(bytes: __m256i) -> __m512i {
+            _mm512_cvtepu8_epi16(bytes)
+        }
+
+        fn narrow(codes: __m512i, limits: Limits<__m512i>) -> __m128i {
+            let [low, high] = limits.sums;
+            _mm512_cvtepi32_epi8(_mm512_max_epi32(_mm512_min_epi32(codes, high), low))
+        }
+
+        fn narrow_block(codes: [__m512i; 2], limits: Limits<__m512i>) -> __m256i {
+            // Saturating to 16 bits first changes nothing: the limits are within them.
+            let [low, high] = limits.words;
+            let words = _mm512_packs_epi32(codes[0], codes[1]);
+            _mm512_cvtepi16_epi8(_mm512_max_epi16(_mm512_min_epi16(words, high), low))
+        }
+
+        fn narrow_rows(codes: [__m512i; 4], limits: Limits<__m512i>) -> [__m256i; 2] {
+            // Saturating on the way changes nothing: the limits are within the narrower type.
+            let above = _mm512_packs_epi32(codes[0], codes[1]);
+            let below = _mm512_packs_epi32(codes[2], codes[3]);
+            let [low, high] = limits.bytes;
+            let bytes = if limits.signed {
+                let bytes = _mm512_packs_epi16(above, below);
+                _mm512_max_epi8(_mm512_min_epi8(bytes, high), low)
+            } else {
+                let bytes = _mm512_packus_epi16(above, below);
+                _mm512_max_epu8(_mm512_min_epu8(bytes, high), low)
+            };
+            // Each 128 bits hold four codes of each vector.
+            let order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+            let rows = _mm512_permutexvar_epi32(order, bytes);
+            [
+                _mm512_castsi512_si256(rows),
+                _mm512_extracti64x4_epi64::<1>(rows),
+            ]
+        }
+    }
+
+    /// Reads the first `len` (at most 32) bytes.
+    ///
+    /// # Safety
+    /// `from` is valid for reading `len` bytes.
+    #[inline(always)]
+    unsafe fn read_256(self, from: *const u8, len: usize) -> __m256i {
+        if len == 32 {
+            // SAFETY: the caller promises `len` bytes.
+            return unsafe { from.cast::<__m256i>().read_unaligned() };
+        }
+        // SAFETY: the caller promises the bytes in the mask, the token the features.
+        unsafe { read_masked(from, (1 << len) - 1) }
+    }
+
+    /// Writes the first `to.len()` (at most 32) bytes.
+    #[inline(always)]
+    fn write_256(self, bytes: __m256i, to: &mut [u8]) {
+        if let Some(to) = to.first_chunk_mut::<32>() {
+            // SAFETY: the chunk has 32 bytes.
+            return unsafe { to.as_mut_ptr().cast::<__m256i>().write_unaligned(bytes) };
+        }
+        // SAFETY: the mask leaves out bytes beyond the slice, the token proves the features.
+        unsafe { write_masked(to.as_mut_ptr(), (1 << to.len()) - 1, bytes) };
+    }
+}
+
+/// `(a * b + 2^30) >> 31` in each lane: no product here saturates, for `b` is never the lowest number.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn high_product(a: __m512i, b: __m512i) -> __m512i {
+    let odd_of = |x| _mm512_castps_si512(_mm512_movehdup_ps(_mm512_castsi512_ps(x)));
+    let nudge = _mm512_set1_epi64(1 << 30);
+    let even = _mm512_add_epi64(_mm512_mul_epi32(a, b), nudge);
+    let odd = _mm512_add_epi64(_mm512_mul_epi32(odd_of(a), odd_of(b)), nudge);
+    // Doubled, the result stands in the high half.
+    let even = _mm512_castsi512_ps(_mm512_add_epi64(even, even));
+    let odd = _mm512_castsi512_ps(_mm512_add_epi64(odd, odd));
+    _mm512_castps_si512(_mm512_mask_movehdup_ps(odd, 0b0101_0101_0101_0101, even))
+}
+
+/// The bytes whose mask bits are set; the others are not read and are 0.
+///
+/// # Safety
+/// The bytes in the mask are valid for reading, and the machine has the features.
+#[inline]
+#[target_feature(enable = "avx512bw,avx512vl")]
+unsafe fn read_masked(from: *const u8, mask: u32) -> __m256i {
+    // SAFETY: the caller promises the bytes in the mask.
+    unsafe { _mm256_maskz_loadu_epi8(mask, from.cast()) }
+}
+
+/// Writes the bytes whose mask bits are set.
+///
+/// # Safety
+/// The bytes in the mask are valid for writing, and the machine has the features.
+#[inline]
+#[target_feature(enable = "avx512bw,avx512vl")]
+unsafe fn write_masked(to: *mut u8, mask: u32, bytes: __m256i) {
+    // SAFETY: the caller promises the bytes in the mask.
+    unsafe { _mm256_mask_storeu_epi8(to.cast(), mask, bytes) }
+}
+
+/// Methods of lanes that are done by [`Common`].
+macro_rules! by_common {
+    ($(fn $name:ident($($arg:ident: $ty:ty),*) -> $out:ty;)*) => {$(
+        #[inline(always)]
+        fn $name(self, $($arg: $ty),*) -> $out {
+            self.0.$name($($arg),*)
+        }
+    )*};
+}
+
+/// Everything but the operands' types, detection and the dot step.
+macro_rules! common {
+    ($lanes:ident, $features:literal) => {
+        type Sum = __m512i;
+        type Splat = __m512i;
+        type Weights = __m512i;
+        type Limits = Limits<__m512i>;
+        type Words = __m512i;
+        type PairWeights = [__m512i; 2];
+        const N: usize = 16;
+        const ROWS: usize = 12;
+
+        fn run<W: Work>(self, work: W) -> W::Output {
+            #[target_feature(enable = $features)]
+            fn inner<W: Work>(lanes: $lanes, work: W) -> W::Output {
+                work.run(lanes)
+            }
+            // SAFETY: the token proves the features.
+            unsafe { inner(self, work) }
+        }
+
+        by_common! {
+            fn splat_sum(value: i32) -> __m512i;
+            fn add(a: __m512i, b: __m512i) -> __m512i;
+            fn scale_right(sums: __m512i, multipliers: __m512i, rights: __m512i, rest: __m512i) -> __m512i;
+            fn scale(
+                sums: __m512i, multipliers: __m512i, lefts: __m512i, rights: __m512i, zero: __m512i
+            ) -> __m512i;
+            fn total(sums: __m512i) -> i32;
+            fn no_words() -> __m512i;
+            fn tap_pair(
+                sums: [__m512i; 2], left: __m512i, right: __m512i, weights: [__m512i; 2]
+            ) -> [__m512i; 2];
+        }
+
+        #[inline(always)]
+        fn load_sums(self, from: &[i32]) -> __m512i {
+            let from = from[..16].as_ptr().cast::<__m512i>();
+            // SAFETY: the slice has sixteen elements.
+            unsafe { from.read_unaligned() }
+        }
+
+        #[inline(always)]
+        fn store_sums(self, sums: __m512i, to: &mut [i32]) {
+            let to = to[..16].as_mut_ptr().cast::<__m512i>();
+            // SAFETY: the slice has sixteen elements.
+            unsafe { to.write_unaligned(sums) }
+        }
+
+        #[inline(always)]
+        unsafe fn splat(self, from: *const Self::Activation) -> __m512i {
+            // SAFETY: the caller promises K activations, which are four bytes.
+            let activations = unsafe { from.cast::<i32>().read_unaligned() };
+            self.splat_sum(activations)
+        }
+
+        #[inline(always)]
+        unsafe fn load_weights(self, from: *const Self::Weight) -> __m512i {
+            // SAFETY: the caller promises N * K weights, which are 64 bytes.
+            unsafe { from.cast::<__m512i>().read_unaligned() }
+        }
+
+        #[inline(always)]
+        fn limits(self, low: i32, high: i32) -> Limits<__m512i> {
+            let common = self.0;
+            Limits {
+                sums: [common.splat_sum(low), common.splat_sum(high)],
+                words: [common.splat_word(low as i16), common.splat_word(high as i16)],
+                bytes: [common.splat_byte(low as i8), common.splat_byte(high as i8)],
+                signed: low < 0,
+            }
+        }
+
+        #[inline(always)]
+        fn store_codes(self, codes: __m512i, limits: Limits<__m512i>, to: &mut [u8]) {
+            write_128(self.0.narrow(codes, limits), to);
+        }
+
+        #[inline(always)]
+        fn store_rows<const C: usize>(
+            self,
+            above: [__m512i; C],
+            below: [__m512i; C],
+            limits: Limits<__m512i>,
+            to: [&mut [u8]; 2],
+        ) {
+            if let (&[a, b], &[c, d]) = (&above[..], &below[..]) {
+                let rows = self.0.narrow_rows([a, b, c, d], limits);
+                let [above, below] = to;
+                self.0.write_256(rows[0], above);
+                return self.0.write_256(rows[1], below);
+            }
+            for (codes, to) in [above, below].into_iter().zip(to) {
+                for (codes, to) in codes.into_iter().zip(to.chunks_mut(16)) {
+                    self.store_codes(codes, limits, to);
+                }
+            }
+        }
+
+        fn block_order(sum: usize, lane: usize) -> usize {
+            block_order(sum, lane)
+        }
+
+        #[inline(always)]
+        unsafe fn load_words(self, from: *const u8, len: usize, signed: bool) -> __m512i {
+            // SAFETY: the caller promises `len` bytes.
+            let bytes = unsafe { self.0.read_256(from, len) };
+            if signed {
+                self.0.widen_signed(bytes)
+            } else {
+                self.0.widen_unsigned(bytes)
+            }
+        }
+
+        #[inline(always)]
+        unsafe fn read_words(self, from: *const i16) -> __m512i {
+            // SAFETY: the caller promises 32 words.
+            unsafe { from.cast::<__m512i>().read_unaligned() }
+        }
+
+        #[inline(always)]
+        fn multiply_words(self, sums: __m512i, a: __m512i, b: __m512i) -> __m512i {
+            self.0.pairs(sums, a, b)
+        }
+
+        #[inline(always)]
+        unsafe fn load_word_weights(self, from: *const i16) -> [__m512i; 2] {
+            // SAFETY: the caller promises 64 weights.
+            unsafe { from.cast::<[__m512i; 2]>().read_unaligned() }
+        }
+
+        #[inline(always)]
+        fn store_block(self, codes: [__m512i; 2], limits: Limits<__m512i>, to: &mut [u8]) {
+            self.0.write_256(self.0.narrow_block(codes, limits), to);
+        }
+    };
+}
+
+impl Lanes for Avx512Bw {
+    const ISA: Isa = Isa::Avx512Bw;
+    common!(Avx512Bw, "avx512f,avx512bw,avx512vl");
+    pairs_of_words!();
+
+    fn detect() -> Option<Self> {
+        Common::detect().map(Self)
+    }
+
+    #[inline(always)]
+    fn dot(self, sums: __m512i, activations: __m512i, weights: __m512i) -> __m512i {
+        self.0.pairs(sums, activations, weights)
+    }
+}
+
+/// The operands of lanes that multiply four unsigned bytes by four signed ones.
+macro_rules! quads_of_bytes {
+    () => {
+        type Activation = u8;
+        type Weight = i8;
+        const K: usize = 4;
+
+        #[inline(always)]
+        fn activation_offset(signed: bool) -> i32 {
+            if signed { 128 } else { 0 }
+        }
+
+        #[inline(always)]
+        fn activation(byte: u8, signed: bool) -> u8 {
+            byte ^ if signed { 0x80 } else { 0 }
+        }
+
+        #[inline(always)]
+        fn sum(activations: &[u8]) -> i32 {
+            activations.iter().map(|&a| i32::from(a)).sum()
+        }
+
+        #[inline(always)]
+        fn weight_offset(signed: bool, _: i32) -> i32 {
+            if signed { 0 } else { -128 }
+        }
+
+        #[inline(always)]
+        fn weight(value: i32) -> i8 {
+            value as i8
+        }
+    };
+}
+
+impl Lanes for Avx512Vnni {
+    const ISA: Isa = Isa::Avx512Vnni;
+    common!(Avx512Vnni, "avx512f,avx512bw,avx512vl,avx512vnni");
+    quads_of_bytes!();
+
+    fn detect() -> Option<Self> {
+        let common = Common::detect()?;
+        is_x86_feature_detected!("avx512vnni").then_some(Self(common))
+    }
+
+    with_features! { "avx512f,avx512vnni":
+        fn dot(sums: __m512i, activations: __m512i, weights: __m512i) -> __m512i {
+            _mm512_dpbusd_epi32(sums, activations, weights)
+        }
+    }
+}
+
+#[cfg(test)]
+impl Lanes for EmulatedVnni {
+    const ISA: Isa = Isa::Avx512Vnni;
+    common!(EmulatedVnni, "avx512f,avx512bw,avx512vl");
+    quads_of_bytes!();
+
+    fn detect() -> Option<Self> {
+        Common::detect().map(Self)
+    }
+
+    with_features! { "avx512f,avx512bw":
+        fn dot(sums: __m512i, activations: __m512i, weights: __m512i) -> __m512i {
+            let low = _mm512_set1_epi16(0xff);
+            // Bytes 0 and 2 of each lane, then bytes 1 and 3, as 16-bit numbers.
+            let even = _mm512_madd_epi16(
+                _mm512_and_si512(activations, low),
+                _mm512_srai_epi16::<8>(_mm512_slli_epi16::<8>(weights)),
+            );
+            let odd = _mm512_madd_epi16(
+                _mm512_srli_epi16::<8>(activations),
+                _mm512_srai_epi16::<8>(weights),
+            );
+            _mm512_add_epi32(sums, _mm512_add_epi32(even, odd))
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! Instruction sets behind one trait. The only unsafe code of the kernels is here.
+//!
+//! A type that implements [`Lanes`] is a token: a value of it exists only where the instructions do. Its methods are
+//! `#[inline(always)]` around functions with the target's features; [`Lanes::run`] enters such a function with the whole
+//! loop, so that everything inside is inlined into code that may use them.
+
+mod pairs;
+mod portable;
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
+pub mod channelwise;
+pub mod rows;
+pub mod tile;
+
+use super::Isa;
+use bytemuck::Pod;
+
+/// The most sums any vector holds.
+pub const MOST_SUMS: usize = 16;
+
+/// A loop to be compiled for an instruction set.
+pub trait Work {
+    /// What it gives.
+    type Output;
+    /// The loop; implementations are `#[inline(always)]`.
+    fn run<L: Lanes>(self, lanes: L) -> Self::Output;
+}
+
+/// Vectors of `N` 32-bit sums, and what they are made from.
+///
+/// A stored activation byte `a` becomes `a + activation_offset`, a stored weight `w` becomes `w + weight_offset`; [`dot`]
+/// multiplies these.
+///
+/// [`dot`]: Lanes::dot
+pub trait Lanes: Copy + Send + Sync + 'static {
+    /// `N` sums.
+    type Sum: Copy;
+    /// `K` activations, repeated for every sum.
+    type Splat: Copy;
+    /// `N * K` weights.
+    type Weights: Copy;
+    /// An activation in scratch memory.
+    type Activation: Pod + Send + Sync;
+    /// A packed weight.
+    type Weight: Pod + Send + Sync;
+    /// What the lanes are written for.
+    const ISA: Isa;
+    /// Sums in a vector.
+    const N: usize;
+    /// Products that one dot step adds to each sum.
+    const K: usize;
+    /// The most rows of a tile of two vectors that registers hold.
+    const ROWS: usize;
+
+    /// The token, where this machine has the instructions.
+    fn detect() -> Option<Self>;
+    /// Runs `work` compiled for the instructions.
+    fn run<W: Work>(self, work: W) -> W::Output;
+
+    /// Added to a stored activation byte, read as int8 where `signed`.
+    fn activation_offset(signed: bool) -> i32;
+    /// The activation for a stored byte.
+    fn activation(byte: u8, signed: bool) -> Self::Activation;
+    /// The sum of activations; only asked for where weights keep their zero point.
+    fn sum(activations: &[Self::Activation]) -> i32;
+    /// Added to a stored weight that has zero point `zero`.
+    fn weight_offset(signed: bool, zero: i32) -> i32;
+    /// The packed weight for a stored weight plus its offset.
+    fn weight(value: i32) -> Self::Weight;
+
+    /// Reads `N` sums.
+    fn load_sums(self, from: &[i32]) -> Self::Sum;
+    /// Writes `N` sums.
+    fn store_sums(self, sums: Self::Sum, to: &mut [i32]);
+    /// One number in every lane.
+    fn splat_sum(self, value: i32) -> Self::Sum;
+    /// Wrapping sums.
+    fn add(self, a: Self::Sum, b: Self::Sum) -> Self::Sum;
+    /// Reads `K` activations.
+    ///
+    /// # Safety
+    /// `from` is valid for reading `K` activations.
+    #[expect(unsafe_code, reason = "the inner loop checks no bounds")]
+    unsafe fn splat(self, from: *const Self::Activation) -> Self::Splat;
+    /// Reads `N * K` weights.
+    ///
+    /// # Safety
+    /// `from` is valid for reading `N * K` weights.
+    #[expect(unsafe_code, reason = "the inner loop checks no bounds")]
+    unsafe fn load_weights(self, from: *const Self::Weight) -> Self::Weights;
+    /// `sums` plus the products of `K` activations with each lane's `K` weights.
+    fn dot(self, sums: Self::Sum, activations: Self::Splat, weights: Self::Weights) -> Self::Sum;
+
+    /// Requantization with two roundings where every shift is to the right: the rounded doubling high product with
+    /// `multipliers`, shifted right by `rights + 1` bits with ties away from zero, plus a zero point; `rest` is twice the
+    /// zero point plus one.
+    fn scale_right(
+        self,
+        sums: Self::Sum,
+        multipliers: Self::Sum,
+        rights: Self::Sum,
+        rest: Self::Sum,
+    ) -> Self::Sum;
+    /// Requantization with two roundings: shifted left by `lefts`, the rounded doubling high product with `multipliers`,
+    /// shifted right by `rights` with ties away from zero, plus `zero`.
+    fn scale(
+        self,
+        sums: Self::Sum,
+        multipliers: Self::Sum,
+        lefts: Self::Sum,
+        rights: Self::Sum,
+        zero: Self::Sum,
+    ) -> Self::Sum;
+    /// The lowest and the highest result of an output stage.
+    type Limits: Copy;
+    /// Limits for bytes from `low` to `high`, which are int8 where `low` is negative.
+    fn limits(self, low: i32, high: i32) -> Self::Limits;
+    /// Limits results and writes the first `to.len()` (at most `N`) of them as bytes.
+    fn store_codes(self, codes: Self::Sum, limits: Self::Limits, to: &mut [u8]);
+    /// Limits the results of two rows of vectors and writes as many as the rows of `to` have room for.
+    #[inline(always)]
+    fn store_rows<const C: usize>(
+        self,
+        above: [Self::Sum; C],
+        below: [Self::Sum; C],
+        limits: Self::Limits,
+        to: [&mut [u8]; 2],
+    ) {
+        for (codes, to) in [above, below].into_iter().zip(to) {
+            for (codes, to) in codes.into_iter().zip(to.chunks_mut(Self::N)) {
+                self.store_codes(codes, limits, to);
+            }
+        }
+    }
+
+    /// `2 * N` neighbouring bytes, widened to 16 bits.
+    type Words: Copy;
+    /// The weights of a pair of taps for `2 * N` channels.
+    type PairWeights: Copy;
+    /// Which of `2 * N` neighbouring channels stands in lane `lane` of sum 0 or 1 of a block.
+    fn block_order(sum: usize, lane: usize) -> usize;
+    /// Reads `len` bytes, at most `2 * N`, as int8 where `signed`; further words are anything.
+    ///
+    /// # Safety
+    /// `from` is valid for reading `len` bytes.
+    #[expect(unsafe_code, reason = "the inner loop checks no bounds")]
+    unsafe fn load_words(self, from: *const u8, len: usize, signed: bool) -> Self::Words;
+    /// Reads `2 * N` words.
+    ///
+    /// # Safety
+    /// `from` is valid for reading `2 * N` words.
+    #[expect(unsafe_code, reason = "the inner loop checks no bounds")]
+    unsafe fn read_words(self, from: *const i16) -> Self::Words;
+    /// `sums` plus the products of words, each in some lane.
+    fn multiply_words(self, sums: Self::Sum, a: Self::Words, b: Self::Words) -> Self::Sum;
+    /// The sum of all lanes.
+    #[inline(always)]
+    fn total(self, sums: Self::Sum) -> i32 {
+        let mut array = [0; MOST_SUMS];
+        self.store_sums(sums, &mut array);
+        array[..Self::N].iter().copied().fold(0, i32::wrapping_add)
+    }
+    /// Words that are all 0.
+    fn no_words(self) -> Self::Words;
+    /// Reads the weights of a pair of taps: `2 * N` pairs in the order of the lanes, those of sum 0 first.
+    ///
+    /// # Safety
+    /// `from` is valid for reading `4 * N` weights.
+    #[expect(unsafe_code, reason = "the inner loop checks no bounds")]
+    unsafe fn load_word_weights(self, from: *const i16) -> Self::PairWeights;
+    /// `sums` plus the products of two taps with their weights, channel by channel.
+    fn tap_pair(
+        self,
+        sums: [Self::Sum; 2],
+        left: Self::Words,
+        right: Self::Words,
+        weights: Self::PairWeights,
+    ) -> [Self::Sum; 2];
+    /// Limits the results of a block and writes the first `to.len()` (at most `2 * N`) channels as bytes.
+    fn store_block(self, codes: [Self::Sum; 2], limits: Self::Limits, to: &mut [u8]);
+}
+
+/// Calls a macro with the name and the lanes of every instruction set, best first: all lists of variants come from here.
+macro_rules! for_each_isa {
+    ($list:ident) => {
+        $list! {
+            #[cfg(target_arch = "x86_64")] "avx512vnni" => $crate::fast::lanes::Avx512Vnni,
+            #[cfg(target_arch = "x86_64")] "avx512bw" => $crate::fast::lanes::Avx512Bw,
+            #[cfg(target_arch = "x86_64")] "avx2" => $crate::fast::lanes::Avx2,
+            #[cfg(all())] "portable" => $crate::fast::lanes::Portable,
+            #[cfg(all(test, target_arch = "x86_64"))]
+            "avx512vnni-emulated" => $crate::fast::lanes::EmulatedVnni,
+        }
+    };
+}
+pub(in crate::fast) use for_each_isa;
+
+#[cfg(target_arch = "x86_64")]
+pub use avx2::Avx2;
+#[cfg(all(test, target_arch = "x86_64"))]
+pub use avx512::EmulatedVnni;
+#[cfg(target_arch = "x86_64")]
+pub use avx512::{Avx512Bw, Avx512Vnni};
+pub use portable::Portable;

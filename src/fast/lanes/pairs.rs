@@ -1,0 +1,40 @@
+//! Lanes that multiply pairs of 16-bit numbers.
+
+/// The operands of such lanes: a byte is widened, a weight has its zero point taken off and then has nine bits.
+macro_rules! pairs_of_words {
+    () => {
+        type Activation = i16;
+        type Weight = i16;
+        const K: usize = 2;
+
+        #[inline(always)]
+        fn activation_offset(_: bool) -> i32 {
+            0
+        }
+
+        #[inline(always)]
+        fn activation(byte: u8, signed: bool) -> i16 {
+            if signed {
+                i16::from(byte.cast_signed())
+            } else {
+                i16::from(byte)
+            }
+        }
+
+        #[inline(always)]
+        fn sum(activations: &[i16]) -> i32 {
+            activations.iter().map(|&a| i32::from(a)).sum()
+        }
+
+        #[inline(always)]
+        fn weight_offset(_: bool, zero: i32) -> i32 {
+            zero.wrapping_neg()
+        }
+
+        #[inline(always)]
+        fn weight(value: i32) -> i16 {
+            value as i16
+        }
+    };
+}
+pub(super) use pairs_of_words;

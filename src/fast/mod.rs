@@ -1,0 +1,41 @@
+//! Vectorised inner loops, per primitive and instruction set, and the threads that share them.
+//!
+//! A primitive (a convolution, a depthwise convolution, ...) has a list of [`Variant`]s, best first. Listing one declares
+//! that it gives the reference kernels' bits: [`choose`] picks from the list when an operator is prepared, the differential
+//! tests and the bench iterate it. This folder knows bytes, geometry and [`fixedpoint`](crate::fixedpoint); tensors, models and
+//! operators are not its business.
+//!
+//! # How exactness is kept
+//!
+//! 32-bit sums wrap, so their order is free: products are summed in whatever order suits the machine. Instructions that
+//! saturate on the way (`vpmaddubsw`) are not used. uint8 and int8 share every loop: a stored byte becomes the lanes' own
+//! activation, and zero points are folded into the bias when weights are packed. Requantization is done in vectors with the
+//! same two roundings as the reference.
+//!
+//! # A new instruction set
+//!
+//! 1. A name in [`Isa`], in [`Isa::ALL`] at its rank.
+//! 2. One file in `lanes/` with a token type that implements `Lanes`: how many sums a vector holds, what one dot step
+//!    multiplies, how sums become codes. Everything else is written once over that trait: `lanes/tile.rs` (matrix products),
+//!    `lanes/channelwise.rs` (depthwise).
+//! 3. One line in `for_each_isa!` (`lanes/mod.rs`); all primitives then list it, and all tests and benches run it.
+
+mod aligned;
+mod conv_2d;
+mod convolution;
+mod depthwise_conv_2d;
+mod isa;
+mod lanes;
+mod stage;
+mod variant;
+mod window;
+mod workers;
+
+pub use conv_2d::{Conv2d, Conv2dPrimitive, FullyConnectedPrimitive};
+pub use convolution::{ConvKernel, Element8, Operands, Part};
+pub use depthwise_conv_2d::{DepthwiseConv2d, DepthwiseConv2dPrimitive};
+pub use isa::Isa;
+pub use stage::{Scaling, Stage};
+pub use variant::{KernelChoice, Primitive, UnknownKernels, Variant, choose};
+pub use window::Window;
+pub use workers::{Workers, Workspace};

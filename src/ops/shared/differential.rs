@@ -1,0 +1,450 @@
+//! Every fast variant against the reference kernels, on generated problems.
+//!
+//! A problem follows from its seed, which a failure names. What a machine has no instructions for is left out and said so;
+//! a list none of whose variants ran fails.
+
+use super::{Arithmetic, Axis, IntegerSums, OutputStage, Padding, Quantized};
+use crate::fast::{self, ConvKernel, Element8, Isa, Operands, Part, Primitive, Workers, Workspace};
+use crate::fixedpoint::{QuantizedMultiplier, Rounding};
+use crate::ops::conv_2d::{Conv2d, conv_2d};
+use crate::ops::depthwise_conv_2d::{DepthwiseConv2d, depthwise_conv_2d};
+use std::collections::BTreeSet;
+
+/// Reproducible numbers (SplitMix64).
+pub struct Numbers(u64);
+
+impl Numbers {
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// A number of `range`.
+    pub fn within(&mut self, range: std::ops::RangeInclusive<i64>) -> i64 {
+        let span = (range.end() - range.start() + 1) as u64;
+        range.start() + (self.next() % span) as i64
+    }
+
+    pub fn size(&mut self, low: usize, high: usize) -> usize {
+        self.within(low as i64..=high as i64) as usize
+    }
+
+    pub fn one_of<T: Copy>(&mut self, choices: &[T]) -> T {
+        choices[self.size(0, choices.len() - 1)]
+    }
+
+    pub fn chance(&mut self, one_in: u64) -> bool {
+        self.next().is_multiple_of(one_in)
+    }
+
+    /// Bytes of every value, with the extremes of either signedness more often than others.
+    pub fn bytes(&mut self, len: usize) -> Vec<u8> {
+        let extreme = self.chance(4);
+        let byte = |this: &mut Self| match this.chance(if extreme { 1 } else { 8 }) {
+            true => this.one_of(&[0, 1, 127, 128, 129, 255]),
+            false => this.next() as u8,
+        };
+        (0..len).map(|_| byte(self)).collect()
+    }
+
+    /// A zero point of a type: its ends, its middle or any.
+    pub fn zero_point(&mut self, ty: Element8) -> i32 {
+        let low = match ty {
+            Element8::Int8 => -128,
+            Element8::UInt8 => 0,
+        };
+        low + self.one_of(&[0, 255, 128, 3, 77])
+    }
+
+    /// Multipliers as models have them, some of them powers of two, which make ties; in one case of four any shift.
+    pub fn stage(&mut self, channels: usize, ty: Element8) -> OutputStage {
+        let any_shift = self.chance(4);
+        let multiplier = |this: &mut Self| QuantizedMultiplier {
+            multiplier: match this.chance(3) {
+                true => 1 << 30,
+                false => this.within(1 << 30..=i32::MAX.into()) as i32,
+            },
+            shift: match any_shift {
+                true => this.within(-31..=4) as i32,
+                false => this.within(-12..=-1) as i32,
+            },
+        };
+        let low = match ty {
+            Element8::Int8 => -128,
+            Element8::UInt8 => 0,
+        };
+        let bounds = (self.within(0..=255) as i32, self.within(0..=255) as i32);
+        let clamp = match self.chance(2) {
+            true => (low, low + 255),
+            false => (low + bounds.0.min(bounds.1), low + bounds.0.max(bounds.1)),
+        };
+        OutputStage {
+            multipliers: (0..channels).map(|_| multiplier(self)).collect(),
+            rounding: match self.chance(5) {
+                true => Rounding::Single,
+                false => Rounding::Double,
+            },
+            zero_point: self.zero_point(ty),
+            clamp,
+        }
+    }
+}
+
+/// A convolution with its operands.
+struct Case {
+    problem: Conv2d,
+    activations: Element8,
+    zero_points: [i32; 2],
+    stage: OutputStage,
+    input: Vec<u8>,
+    filter: Vec<u8>,
+    bias: Option<Vec<i32>>,
+}
+
+fn case(seed: u64) -> Case {
+    let n = &mut Numbers::new(seed);
+    let activations = n.one_of(&[Element8::Int8, Element8::UInt8]);
+    let axis = |n: &mut Numbers| {
+        let padding = n.one_of(&[Padding::Same, Padding::Valid]);
+        let (input, taps) = (n.size(1, 11), n.one_of(&[1, 1, 1, 2, 3, 3, 5]));
+        let (stride, dilation) = (n.one_of(&[1, 1, 2, 3]), n.one_of(&[1, 1, 1, 2, 3]));
+        Axis::new(input, taps, stride, dilation, padding).expect("valid")
+    };
+    let groups = n.one_of(&[1, 1, 1, 2, 3]);
+    let (filter_channels, group_channels) = (
+        n.one_of(&[1, 2, 3, 4, 5, 8, 16, 17, 31, 33, 64]),
+        n.one_of(&[1, 2, 3, 7, 8, 9, 15, 16, 17, 24, 31, 32, 33, 48, 65]),
+    );
+    let problem = Conv2d {
+        batches: n.size(1, 2),
+        rows: axis(n),
+        columns: axis(n),
+        input_channels: groups * filter_channels,
+        filter_channels,
+        group_channels,
+        output_channels: groups * group_channels,
+    };
+    let (rows, columns) = (problem.rows, problem.columns);
+    let filter_zero_point = match activations {
+        Element8::Int8 => 0,
+        Element8::UInt8 => n.zero_point(activations),
+    };
+    let channels = problem.output_channels;
+    let large_bias = n.chance(5);
+    let bias = |n: &mut Numbers| match large_bias {
+        true => n.within(i32::MIN.into()..=i32::MAX.into()) as i32,
+        false => n.within(-3000..=3000) as i32,
+    };
+    Case {
+        activations,
+        zero_points: [n.zero_point(activations), filter_zero_point],
+        stage: n.stage(channels, activations),
+        input: n.bytes(problem.batches * rows.input * columns.input * problem.input_channels),
+        filter: n.bytes(channels * rows.taps * columns.taps * filter_channels),
+        bias: (!n.chance(4)).then(|| (0..channels).map(|_| bias(n)).collect()),
+        problem,
+    }
+}
+
+impl Case {
+    fn operands(&self) -> Operands<'_> {
+        Operands {
+            input: &self.input,
+            filter: &self.filter,
+        }
+    }
+
+    fn reference(&self) -> Vec<u8> {
+        match self.activations {
+            Element8::Int8 => self.reference_of::<i8>(),
+            Element8::UInt8 => self.reference_of::<u8>(),
+        }
+    }
+
+    fn reference_of<T: Quantized + bytemuck::Pod>(&self) -> Vec<u8> {
+        let p = &self.problem;
+        let positions = p.batches * p.rows.output * p.columns.output;
+        let mut output = vec![0u8; positions * p.output_channels];
+        let [zero, filter_zero] = self.zero_points.map(|zero| zero as i16);
+        let arithmetic = IntegerSums::<T, T, _>::new(zero, filter_zero, self.stage.clone());
+        run(&arithmetic, self, &mut output);
+        output
+    }
+
+    /// The sums of a matrix product before they are scaled.
+    fn sums(&self) -> Vec<i32> {
+        let (depth, units) = (self.problem.input_channels, self.problem.output_channels);
+        let value = |byte: u8, zero: i32| self.activations.value(byte).wrapping_sub(zero);
+        let [zero, filter_zero] = self.zero_points;
+        let mut sums = Vec::new();
+        for row in self.input.chunks_exact(depth) {
+            for (unit, weights) in self.filter.chunks_exact(depth).enumerate() {
+                let products = row.iter().zip(weights);
+                let products = products.map(|(&a, &w)| value(a, zero) * value(w, filter_zero));
+                let bias = self.bias.as_ref().map_or(0, |bias| bias[unit]);
+                sums.push(bias.wrapping_add(products.sum()));
+            }
+        }
+        assert_eq!(sums.len() % units, 0);
+        sums
+    }
+
+    fn depthwise_of<T: Quantized + bytemuck::Pod>(
+        &self,
+        problem: &DepthwiseConv2d,
+        output: &mut [u8],
+    ) {
+        let [zero, filter_zero] = self.zero_points.map(|zero| zero as i16);
+        depthwise_conv_2d(
+            problem,
+            &IntegerSums::<T, T, _>::new(zero, filter_zero, self.stage.clone()),
+            bytemuck::cast_slice(&self.input),
+            bytemuck::cast_slice(&self.filter),
+            self.bias.as_deref(),
+            bytemuck::cast_slice_mut(output),
+        );
+    }
+
+    fn fast(&self) -> fast::Conv2d<'_> {
+        let p = &self.problem;
+        fast::Conv2d {
+            batches: p.batches,
+            rows: p.rows.window(),
+            columns: p.columns.window(),
+            input_channels: p.input_channels,
+            filter_channels: p.filter_channels,
+            output_channels: p.output_channels,
+            activations: self.activations,
+            weights: self.activations,
+            input_zero_point: self.zero_points[0],
+            filter_zero_point: self.zero_points[1],
+            filter: &self.filter,
+            filter_is_stored: true,
+            bias: self.bias.as_deref(),
+            stage: self.stage.clone().into(),
+        }
+    }
+}
+
+fn run<T: bytemuck::Pod, A>(arithmetic: &A, case: &Case, output: &mut [u8])
+where
+    A: Arithmetic<Input = T, Filter = T, Bias = i32, Output = T>,
+{
+    conv_2d(
+        &case.problem,
+        arithmetic,
+        bytemuck::cast_slice(&case.input),
+        bytemuck::cast_slice(&case.filter),
+        case.bias.as_deref(),
+        bytemuck::cast_slice_mut(output),
+    );
+}
+
+/// The variants that ran, for [`assert_all_ran`].
+type Ran = BTreeSet<&'static str>;
+
+/// Fails unless every variant that this machine has instructions for ran.
+fn assert_all_ran<P: Primitive>(ran: &Ran) {
+    assert!(!ran.is_empty(), "no variant ran");
+    for variant in P::variants() {
+        if !ran.contains(variant.name) {
+            assert!(
+                variant.isa != Isa::Portable,
+                "{} never ran: no problem suits it",
+                variant.name
+            );
+            eprintln!(
+                "NOT RUN: {}: this machine lacks {}",
+                variant.name, variant.isa
+            );
+        }
+    }
+}
+
+/// Runs every variant of `P` on a problem with one and with three threads.
+fn compare<P: Primitive<Kernel = dyn ConvKernel>>(
+    problem: &P::Problem<'_>,
+    operands: Operands<'_>,
+    expected: &[u8],
+    name: &str,
+    ran: &mut Ran,
+) {
+    let workers = [1, 3].map(|threads| {
+        let mut workers = Workers::new(threads);
+        workers.reserve(1 << 20);
+        workers
+    });
+    for variant in P::variants() {
+        let Some(kernel) = (variant.prepare)(problem) else {
+            continue;
+        };
+        ran.insert(variant.name);
+        assert_eq!(kernel.name(), variant.name);
+        assert!(kernel.workspace_bytes() <= 1 << 20, "{name}");
+        for workers in &workers {
+            let mut output = vec![0x55; expected.len()];
+            kernel.run_all(operands, &mut output, workers);
+            let threads = workers.threads();
+            let equal = output == expected;
+            assert!(equal, "{}, {name}, {threads} threads", variant.name);
+        }
+        compare_parts(variant.name, &*kernel, operands, expected, name);
+    }
+}
+
+/// Two halves of the rows, and the pieces of the first row's channels where they can be computed apart.
+fn compare_parts(
+    variant: &str,
+    kernel: &dyn ConvKernel,
+    operands: Operands<'_>,
+    expected: &[u8],
+    name: &str,
+) {
+    let mut workspace = Workspace::new(kernel.workspace_bytes());
+    let (rows, channels) = kernel.extent();
+    let middle = rows / 2;
+    let mut output = vec![0x55; expected.len()];
+    let (first, second) = output.split_at_mut(middle * channels);
+    for (rows, output) in [(0..middle, first), (middle..rows, second)] {
+        let channels = 0..channels;
+        kernel.run(operands, output, Part { rows, channels }, &mut workspace);
+    }
+    assert!(output == expected, "{variant}, {name}, halves");
+    if rows == 0 || !kernel.splits_channels() {
+        return;
+    }
+    for start in (0..channels).step_by(kernel.channel_step()) {
+        let channels = start..(start + kernel.channel_step()).min(channels);
+        let mut output = vec![0x55; channels.len()];
+        let part = Part {
+            rows: 0..1,
+            channels: channels.clone(),
+        };
+        kernel.run(operands, &mut output, part, &mut workspace);
+        assert!(
+            output == expected[channels],
+            "{variant}, {name}, channels from {start}"
+        );
+    }
+}
+
+#[test]
+fn conv_2d_variants_give_the_reference_s_bits() {
+    let mut ran = Ran::new();
+    for seed in 0..500 {
+        let case = case(seed);
+        let name = format!("seed {seed}: {:?}", case.problem);
+        let expected = case.reference();
+        compare::<fast::Conv2dPrimitive>(&case.fast(), case.operands(), &expected, &name, &mut ran);
+    }
+    assert_all_ran::<fast::Conv2dPrimitive>(&ran);
+}
+
+#[test]
+fn fully_connected_variants_give_the_reference_s_bits() {
+    let mut ran = Ran::new();
+    for seed in 0..300 {
+        let mut case = case(seed);
+        let n = &mut Numbers::new(!seed);
+        let depth = n.one_of(&[1, 3, 4, 16, 31, 64, 100, 257, 1024]);
+        let (rows, units) = (
+            n.one_of(&[1, 1, 1, 2, 5, 13, 40]),
+            n.one_of(&[1, 2, 10, 33, 64, 100]),
+        );
+        let point = Axis::new(1, 1, 1, 1, Padding::Valid).expect("valid");
+        case.problem = Conv2d {
+            batches: rows,
+            rows: point,
+            columns: point,
+            input_channels: depth,
+            filter_channels: depth,
+            group_channels: units,
+            output_channels: units,
+        };
+        case.input = n.bytes(rows * depth);
+        case.filter = n.bytes(units * depth);
+        case.bias = case
+            .bias
+            .map(|_| (0..units as i32).map(|i| 77 * i - 900).collect());
+        case.stage = n.stage(units, case.activations);
+        let name = format!("seed {seed}: {rows} x {depth} x {units}");
+        let mut problem = case.fast();
+        let mut expected = case.reference();
+        if n.chance(3) {
+            // LiteRT's scaling in double, from the sums that a stage of multiplier 1 leaves: one at a time.
+            let scales: Box<[f64]> = (0..units).map(|u| 0.5 / (1 + u % 7) as f64).collect();
+            problem.stage.scaling = fast::Scaling::Real(scales);
+            let stage = problem.stage.clone();
+            expected = case
+                .sums()
+                .iter()
+                .enumerate()
+                .map(|(i, &sum)| stage.code(sum, i % units))
+                .collect();
+        }
+        compare::<fast::FullyConnectedPrimitive>(
+            &problem,
+            case.operands(),
+            &expected,
+            &name,
+            &mut ran,
+        );
+    }
+    assert_all_ran::<fast::FullyConnectedPrimitive>(&ran);
+}
+
+#[test]
+fn depthwise_conv_2d_variants_give_the_reference_s_bits() {
+    let mut ran = Ran::new();
+    for seed in 0..400 {
+        let mut case = case(seed);
+        let n = &mut Numbers::new(!seed);
+        let channels = n.one_of(&[1, 3, 8, 15, 16, 17, 24, 31, 32, 33, 64, 72, 100]);
+        let multiplier = n.one_of(&[1, 1, 1, 1, 2, 8]);
+        let (rows, columns) = (case.problem.rows, case.problem.columns);
+        let problem = DepthwiseConv2d {
+            batches: case.problem.batches,
+            rows,
+            columns,
+            input_channels: channels,
+            multiplier,
+        };
+        let outputs = channels * multiplier;
+        case.input = n.bytes(problem.batches * rows.input * columns.input * channels);
+        case.filter = n.bytes(rows.taps * columns.taps * outputs);
+        case.bias = case
+            .bias
+            .map(|_| (0..outputs as i32).map(|i| 55 * i - 700).collect());
+        case.stage = n.stage(outputs, case.activations);
+        let fast = fast::DepthwiseConv2d {
+            batches: problem.batches,
+            rows: rows.window(),
+            columns: columns.window(),
+            input_channels: channels,
+            multiplier,
+            activations: case.activations,
+            weights: case.activations,
+            input_zero_point: case.zero_points[0],
+            filter_zero_point: case.zero_points[1],
+            filter: &case.filter,
+            bias: case.bias.as_deref(),
+            stage: case.stage.clone().into(),
+        };
+        let mut expected = vec![0; problem.batches * rows.output * columns.output * outputs];
+        match case.activations {
+            Element8::Int8 => case.depthwise_of::<i8>(&problem, &mut expected),
+            Element8::UInt8 => case.depthwise_of::<u8>(&problem, &mut expected),
+        }
+        let name = format!("seed {seed}: {problem:?}");
+        let ran = &mut ran;
+        compare::<fast::DepthwiseConv2dPrimitive>(&fast, case.operands(), &expected, &name, ran);
+    }
+    assert_all_ran::<fast::DepthwiseConv2dPrimitive>(&ran);
+}
