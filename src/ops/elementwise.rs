@@ -117,7 +117,7 @@ fn prepare_neg(node: &Node<'_>, _: &Settings) -> Result<Prepared, PrepareError> 
 /// lowest one as it is.)
 fn mirrored<I: Integer>(input: &NodeTensor<'_>) -> impl Fn(I) -> I + Send + use<I> {
     let zero_point = input.quantization.map_or(0, |q| q.zero_point());
-    move |q| I::saturate(2 * zero_point - q.widen())
+    move |q| I::saturate(zero_point.wrapping_sub(q.widen().wrapping_sub(zero_point)))
 }
 
 /// -1, 0 or 1; not-a-number stays what it is. Source: TFLite `kernels/sign.cc`.

@@ -60,7 +60,8 @@ fn prepare(node: &Node<'_>, settings: &Settings) -> Result<Prepared, PrepareErro
     let (_, zero_point) = input.per_tensor()?;
     Ok(match input.ty {
         T::UInt8 => map_rows(name, shape, move |x: &[u8], y| {
-            let scaled = |by: QuantizedMultiplier, value: i32| by.apply(value << 7, rounding);
+            let scaled =
+                |by: QuantizedMultiplier, value: i32| by.apply(value.wrapping_shl(7), rounding);
             normalize(zero_point, x, y, scaled);
             Ok(())
         }),
@@ -117,7 +118,7 @@ mod tests {
         let rounding = Rounding::Double;
         let mut output = [0u8; 2];
         normalize(10, &[13, 6], &mut output, |by, value| {
-            by.apply(value << 7, rounding)
+            by.apply(value.wrapping_shl(7), rounding)
         });
         // 128 * 3 / 5 = 76.8, 128 * -4 / 5 = -102.4
         assert_eq!(output, [128 + 77, 128 - 102]);

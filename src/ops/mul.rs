@@ -110,7 +110,8 @@ fn fractions(
     let clamp = quantized_clamp(output, activation)?;
     let step = move |left: i16, right: i16| {
         let product = saturating_rounding_doubling_high_mul(left, right);
-        let output = i32::from(rounding_divide_by_pot(product, 8)) + zero_point;
+        let product = i32::from(rounding_divide_by_pot(product, 8));
+        let output = product.wrapping_add(zero_point);
         output.max(clamp.0).min(clamp.1)
     };
     Ok(match output.ty {

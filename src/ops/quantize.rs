@@ -42,9 +42,11 @@ fn prepare(node: &Node<'_>, settings: &Settings) -> Result<Prepared, PrepareErro
         if output.quantization.is_some_and(|q| q.is_per_channel()) {
             let slices = Slices::new(&output, shape)?;
             return Ok(match output.ty {
-                T::UInt8 => Prepared::new(PerChannel::<u8>(slices, PhantomData), [shape]),
                 T::Int8 => Prepared::new(PerChannel::<i8>(slices, PhantomData), [shape]),
-                _ => Prepared::new(PerChannel::<i16>(slices, PhantomData), [shape]),
+                T::Int16 => Prepared::new(PerChannel::<i16>(slices, PhantomData), [shape]),
+                _ => {
+                    return Err(output.type_error("int8 or int16 where it is quantized per channel"));
+                }
             });
         }
         let (scale, zero_point) = output.per_tensor()?;
