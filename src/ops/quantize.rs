@@ -45,7 +45,9 @@ fn prepare(node: &Node<'_>, settings: &Settings) -> Result<Prepared, PrepareErro
                 T::Int8 => Prepared::new(PerChannel::<i8>(slices, PhantomData), [shape]),
                 T::Int16 => Prepared::new(PerChannel::<i16>(slices, PhantomData), [shape]),
                 _ => {
-                    return Err(output.type_error("int8 or int16 where it is quantized per channel"));
+                    return Err(
+                        output.type_error("int8 or int16 where it is quantized per channel")
+                    );
                 }
             });
         }
