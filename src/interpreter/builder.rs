@@ -98,7 +98,7 @@ impl InterpreterBuilder {
     }
 
     /// The most work that one inference may take, [`DEFAULT_WORK_LIMIT`] unless set. A unit is a multiply-accumulate
-    /// operation or an element that an operator writes.
+    /// operation or an element that an operator reads or writes.
     pub fn work_limit(mut self, units: u64) -> Self {
         self.limits.work = units;
         self

@@ -93,6 +93,12 @@ impl<'a> Known<'a> {
             .collect()
     }
 
+    /// The shapes of operator `number`'s operands.
+    pub(super) fn input_shapes(&self, number: usize) -> impl Iterator<Item = &Shape> {
+        let inputs = self.subgraph.operators[number].inputs.iter().flatten();
+        inputs.map(|&tensor| &self.shapes[tensor])
+    }
+
     /// What is known of operator `number`'s operands.
     pub(super) fn given(&self, number: usize) -> Vec<Given> {
         let inputs = self.subgraph.operators[number].inputs.iter().flatten();

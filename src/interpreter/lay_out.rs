@@ -65,7 +65,8 @@ pub(super) fn lay_out(
         let operator = &subgraph.operators[number];
         let mut ranges = Vec::new();
         if !ready.is_constant {
-            total_work = total_work.saturating_add(work(&ready.prepared));
+            let units = work(&ready.prepared, known.input_shapes(number));
+            total_work = total_work.saturating_add(units);
             for &bytes in &ready.prepared.scratch {
                 let &offset = scratch_offsets
                     .next()

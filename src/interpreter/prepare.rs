@@ -143,10 +143,8 @@ fn prepare(
             && !operator.outputs.is_empty()
             && (prepared.is_constant || inputs.all(|&tensor| known.is_constant(tensor)));
         if is_constant {
-            runtime
-                .budget
-                .spend(work(&prepared))
-                .map_err(too_much_work)?;
+            let units = work(&prepared, known.input_shapes(number));
+            runtime.budget.spend(units).map_err(too_much_work)?;
             folded += fold(runtime, known, number, &prepared)?;
         }
         reserve_variable(runtime, known, number)?;

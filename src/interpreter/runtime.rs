@@ -5,7 +5,7 @@ use super::resolve::Runner;
 use crate::delegate::Delegate;
 use crate::fast::Workers;
 use crate::model::Model;
-use crate::ops::{EvalError, Prepared, Settings, Variables};
+use crate::ops::{EvalError, Prepared, Settings, Variables, Work};
 use crate::tensor::Shape;
 
 /// The most operators that a subgraph may have together with the subgraphs it runs, each counted at every place that
@@ -186,13 +186,15 @@ impl Budget {
     }
 }
 
-/// Units of work of an operator: its multiply-accumulate operations, the elements it writes, and one for itself.
-pub(super) fn work(prepared: &Prepared) -> u64 {
-    let elements: usize = prepared.outputs.iter().map(Shape::count).sum();
-    let elements = u64::try_from(elements).unwrap_or(u64::MAX);
-    prepared
-        .work
-        .macs
-        .saturating_add(elements)
-        .saturating_add(1)
+/// Units of work of an operator whose operands have the shapes `inputs`: its multiply-accumulate operations, the elements
+/// it reads, looks at again and writes, and one for itself. An alias does nothing.
+pub(super) fn work<'a>(prepared: &Prepared, inputs: impl Iterator<Item = &'a Shape>) -> u64 {
+    if prepared.kernel.is_none() && prepared.control.is_none() {
+        return 1;
+    }
+    let elements: usize = inputs.chain(&prepared.outputs).map(Shape::count).sum();
+    let Work { macs, visits } = prepared.work;
+    [macs, visits, elements as u64]
+        .into_iter()
+        .fold(1, u64::saturating_add)
 }

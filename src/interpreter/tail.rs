@@ -210,7 +210,8 @@ impl Tail {
         step.places.inputs = inputs
             .map(|tensor| tensor.map(|tensor| self.now[tensor].clone()))
             .collect();
-        let units = work(&step.prepared);
+        let shapes = step.places.inputs.iter().flatten();
+        let units = work(&step.prepared, shapes.map(|operand| &operand.shape));
         runtime.budget.spend(units).map_err(failed)?;
         match &mut step.control {
             Some(control) => {

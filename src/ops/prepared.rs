@@ -105,11 +105,13 @@ impl std::fmt::Display for RunsOn {
     }
 }
 
-/// Multiplications and additions of one inference, as far as an operator counts them.
+/// What one inference of an operator takes beyond reading its operands and writing its results once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Work {
-    /// Multiply-accumulate operations.
+    /// Multiply-accumulate operations, as far as the operator counts them.
     pub macs: u64,
+    /// Elements that it looks at again and again without multiplying them, as a pool does.
+    pub visits: u64,
 }
 
 /// How an operator runs subgraphs, each by its index.
@@ -206,7 +208,13 @@ impl Prepared {
 
     /// States the multiply-accumulate operations of one inference.
     pub fn macs(mut self, macs: u64) -> Self {
-        self.work = Work { macs };
+        self.work.macs = macs;
+        self
+    }
+
+    /// States how many elements one inference looks at where these are more than the operands hold.
+    pub fn visits(mut self, visits: u64) -> Self {
+        self.work.visits = visits;
         self
     }
 }

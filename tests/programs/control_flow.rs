@@ -1,6 +1,6 @@
 use crate::model_builder::{Model, Operator, Subgraph};
 use crate::models::{
-    ADD, MAXIMUM, constant, count, either, once, repeat, tensor, verdict, with_constant,
+    ADD, MAXIMUM, add, constant, count, either, once, repeat, tensor, verdict, with_constant,
 };
 use crate::{interpreter, load, run};
 use corallite::Interpreter;
@@ -154,7 +154,7 @@ fn what_a_loop_hands_on_untouched_may_decide_shapes() {
             constant(&[], &[1]),
             tensor(&[]),
         ],
-        operators: vec![Operator::new(ADD, &[0, 2], &[3])],
+        operators: vec![add(&[0, 2], &[3])],
         inputs: vec![0, 1],
         outputs: vec![3, 1],
     };

@@ -1,4 +1,5 @@
 //! Models of this test: small graphs on int32, whose arithmetic needs no scales.
+#![allow(dead_code, reason = "each test file uses a part")]
 
 use crate::model_builder::{
     BOOL, Field, INT32, INT64, Model, Operator, RESOURCE, Subgraph, Tensor,
@@ -80,11 +81,22 @@ pub fn initial(name: &'static str, shape: &[i32], values: &[i32]) -> Subgraph {
     }
 }
 
+/// AddOptions (11), without an activation.
+pub fn add(inputs: &[i32], outputs: &[i32]) -> Operator {
+    Operator {
+        options: Some((11, vec![])),
+        ..Operator::new(ADD, inputs, outputs)
+    }
+}
+
 /// A subgraph of one operator on its input and a constant.
 pub fn with_constant(code: i32, shape: &[i32], value: i32) -> Subgraph {
     Subgraph {
         tensors: vec![tensor(shape), constant(&[], &[value]), tensor(shape)],
-        operators: vec![Operator::new(code, &[0, 1], &[2])],
+        operators: vec![match code {
+            ADD => add(&[0, 1], &[2]),
+            _ => Operator::new(code, &[0, 1], &[2]),
+        }],
         inputs: vec![0],
         outputs: vec![2],
     }
@@ -116,7 +128,7 @@ pub fn running_sum(start: i32) -> Model {
             once(1),
             variable("sum", 1),
             Operator::new(READ_VARIABLE, &[1], &[2]),
-            Operator::new(ADD, &[0, 2], &[3]),
+            add(&[0, 2], &[3]),
             Operator::new(ASSIGN_VARIABLE, &[1, 3], &[]),
         ],
         inputs: vec![0],

@@ -1,5 +1,5 @@
 use crate::model_builder::{INT32, Model, Operator, RESHAPE, Tensor, doubling};
-use crate::models::{ADD, constant, numbers_below, places, tensor};
+use crate::models::{add, constant, numbers_below, places, tensor};
 use crate::{interpreter, load, run, try_run};
 use corallite::Interpreter;
 use corallite::tensor::Shape;
@@ -30,7 +30,7 @@ fn an_output_has_the_shape_that_the_last_inference_gave_it() {
 fn operators_behind_an_open_shape_follow_it() {
     let mut model = numbers_below();
     model.tensors.extend([constant(&[], &[100]), tensor(&[0])]);
-    model.operators.push(Operator::new(ADD, &[3, 4], &[5]));
+    model.operators.push(add(&[3, 4], &[5]));
     model.outputs = vec![5];
     let mut numbers = interpreter(&model);
     for count in [3, 0, 5, 3] {
@@ -148,7 +148,7 @@ fn an_input_whose_rank_the_file_leaves_open_takes_any() {
     };
     let model = Model {
         tensors: vec![unranked, constant(&[], &[1]), tensor(&[])],
-        operators: vec![Operator::new(ADD, &[0, 1], &[2])],
+        operators: vec![add(&[0, 1], &[2])],
         inputs: vec![0],
         outputs: vec![2],
         ..Model::default()

@@ -1,6 +1,6 @@
 use crate::model_builder::{Field, Model, Operator};
 use crate::models::{
-    ADD, ASSIGN_VARIABLE, MAXIMUM, PAD, READ_VARIABLE, constant, handle, initial, once, repeat,
+    ASSIGN_VARIABLE, MAXIMUM, PAD, READ_VARIABLE, add, constant, handle, initial, once, repeat,
     running_sum, tensor, variable, with_constant,
 };
 use crate::{interpreter, run, try_run};
@@ -113,9 +113,9 @@ fn subgraphs_share_variables_by_name() {
         operators: vec![
             variable("sum", 3),
             Operator::new(READ_VARIABLE, &[3], &[4]),
-            Operator::new(ADD, &[4, 0], &[5]),
+            add(&[4, 0], &[5]),
             Operator::new(ASSIGN_VARIABLE, &[3, 5], &[]),
-            Operator::new(ADD, &[0, 1], &[2]),
+            add(&[0, 1], &[2]),
         ],
         inputs: vec![0],
         outputs: vec![2],

@@ -186,11 +186,14 @@ impl ParsedPool<'_> {
 
     /// The pool as a kernel.
     pub fn prepared(self, reduce: impl Reduce) -> Prepared {
+        let taps = |axis: &Axis| axis.taps.min(axis.input) as u64;
+        let window = taps(&self.pool.rows).saturating_mul(taps(&self.pool.columns));
+        let visits = (self.shape.count() as u64).saturating_mul(window);
         let kernel = PoolKernel {
             pool: self.pool,
             reduce,
         };
-        Prepared::new(kernel, [self.shape])
+        Prepared::new(kernel, [self.shape]).visits(visits)
     }
 
     /// The activations' type.
