@@ -192,7 +192,8 @@ pub(super) fn work<'a>(prepared: &Prepared, inputs: impl Iterator<Item = &'a Sha
     if prepared.kernel.is_none() && prepared.control.is_none() {
         return 1;
     }
-    let elements: usize = inputs.chain(&prepared.outputs).map(Shape::count).sum();
+    let written: usize = prepared.outputs.iter().map(Shape::count).sum();
+    let elements = inputs.map(Shape::count).sum::<usize>() + written;
     let Work { macs, visits } = prepared.work;
     [macs, visits, elements as u64]
         .into_iter()
