@@ -79,7 +79,10 @@ fn inference_on_the_bundled_model_allocates_nothing() {
 #[test]
 fn loops_and_variables_allocate_nothing() {
     // The inputs are 16,843,009: four steps of 2^28 lead to the bound.
-    for model in [models::count(1_000_000_000, 1 << 28), models::running_sum(10)] {
+    for model in [
+        models::count(1_000_000_000, 1 << 28),
+        models::running_sum(10),
+    ] {
         let model = Model::from_bytes(&model.to_bytes()).expect("model");
         let mut interpreter = Interpreter::builder(&model).build().expect("interpreter");
         assert_eq!(allocations_of(&mut interpreter), 0);

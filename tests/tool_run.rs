@@ -7,7 +7,7 @@ mod tool;
 use corallite::interpreter::BuildError;
 use corallite::oracle::npy::{NpyArray, NpyElement, NpyType};
 use corallite::{Interpreter, Model};
-use model_builder::{BOOL, INT8, Operator, Tensor, doubling};
+use model_builder::{BOOL, INT8, Operator, Signature, Subgraph, Tensor, doubling};
 use std::path::{Path, PathBuf};
 use tool::{Folder, Ran, tool};
 
@@ -156,6 +156,48 @@ fn open_axes_take_the_arrays_shape() {
     assert!(
         ran.refused(1)
             .contains("expects [1, 1, 3, 1], open as [-1, 1, 3, 1]")
+    );
+}
+
+#[test]
+fn a_signature_runs_by_its_name() {
+    let folder = Folder::new();
+    let mut two = doubling();
+    let mut other = Subgraph {
+        tensors: two.tensors.clone(),
+        operators: two.operators.clone(),
+        inputs: two.inputs.clone(),
+        outputs: two.outputs.clone(),
+    };
+    other.tensors[2].data = Some(20i32.to_le_bytes().to_vec());
+    two.others = vec![other];
+    let signature = |key, subgraph| Signature {
+        key,
+        subgraph,
+        inputs: vec![("x", 0)],
+        outputs: vec![("y", 3)],
+    };
+    two.signatures = vec![signature("one", 0), signature("twenty", 1)];
+    let model = folder.write("model.tflite", two.to_bytes());
+    let input = array(&folder, "in.npy", &[1i8, 2, 3], &[1, 1, 3, 1]);
+    // 2x + 1, 2x + 20.
+    for (options, expected) in [
+        (&[][..], [3i8, 5, 7]),
+        (&["--signature", "one"], [3, 5, 7]),
+        (&["--signature", "twenty"], [22, 24, 26]),
+    ] {
+        run(&folder, &model, &[&input], options).succeeded();
+        let out = output(&folder, "out/out0.npy");
+        assert_eq!(
+            *out.as_slice::<i8>().expect("int8"),
+            expected,
+            "{options:?}"
+        );
+    }
+    let ran = run(&folder, &model, &[&input], &["--signature", "two"]);
+    assert!(
+        ran.refused(1)
+            .contains("signature \"two\" asked for, the model has \"one\", \"twenty\"")
     );
 }
 

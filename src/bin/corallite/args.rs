@@ -98,6 +98,7 @@ fn run(mut parser: Parser) -> Result<Command, Error> {
     let mut profile = Profile::default();
     let mut kernels = KernelChoice::default();
     let mut threads = 1;
+    let mut signature = None;
     let mut device = Device::default();
     while let Some(argument) = parser.next()? {
         match argument {
@@ -108,6 +109,7 @@ fn run(mut parser: Parser) -> Result<Command, Error> {
             Long("profile") => profile = value(&mut parser, "--profile", str::parse)?,
             Long("kernels") => kernels = value(&mut parser, "--kernels", str::parse)?,
             Long("threads") => threads = value(&mut parser, "--threads", thread_count)?,
+            Long("signature") => signature = Some(parser.value()?.string()?),
             Long("device") => device.selector = Some(value(&mut parser, "--device", str::parse)?),
             Long("device-option") => device.options.push(parser.value()?.string()?),
             Long("cpu-model") => device.cpu_model = Some(parser.value()?.into()),
@@ -133,6 +135,7 @@ fn run(mut parser: Parser) -> Result<Command, Error> {
         profile,
         kernels,
         threads,
+        signature,
         device: device.request()?,
         cpu_model: device.cpu_model,
     }))

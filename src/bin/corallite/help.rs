@@ -44,6 +44,8 @@ usage: corallite run MODEL[@DEVICE] --input IN0.npy [--input IN1.npy ...] --outp
       --kernels NAME     fastest (default), reference, or one instruction set's: avx512vnni, avx512bw, avx2, portable;
                          all give the same numbers
       --threads N        threads one operator may use, 1 (default) to 256; the numbers are the same for every N
+      --signature NAME   runs the signature NAME of the model (`corallite inspect` lists them): its inputs and outputs, in
+                         the order of its subgraph
       --device DEVICE    where operators compiled for the Edge TPU run, see `corallite --help`: auto (default), cpu, usb:N,
                          pci:N, a path. One line on stderr says which device it is.
       --cpu-model FILE   the model that the compiled one was compiled from: runs in its place where auto finds no device

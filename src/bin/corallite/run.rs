@@ -18,6 +18,8 @@ pub struct RunOptions {
     pub kernels: KernelChoice,
     /// How many threads an operator may use.
     pub threads: usize,
+    /// The signature that runs; the first subgraph unless given.
+    pub signature: Option<String>,
     /// Where compiled operators run.
     pub device: DeviceRequest,
     /// The model that runs where no device can be used.

@@ -6,7 +6,8 @@ use crate::output::complain;
 use crate::run::RunOptions;
 use corallite::delegate::{CpuReason, DeviceRequest, Placement};
 use corallite::fixedpoint::Profile;
-use corallite::model::{Model, Tensor};
+use corallite::interpreter::BuildError;
+use corallite::model::{Model, Subgraph, Tensor};
 use corallite::ops::KernelChoice;
 use corallite::oracle::npy::NpyArray;
 use corallite::tensor::Shape;
@@ -28,6 +29,7 @@ pub struct Session {
     profile: Profile,
     kernels: KernelChoice,
     threads: usize,
+    signature: Option<String>,
     device: DeviceRequest,
     cpu_model: Option<Model>,
     loaded: Option<Loaded>,
@@ -37,7 +39,15 @@ pub struct Session {
 struct Loaded {
     path: PathBuf,
     model: Model,
+    /// The subgraph that runs.
+    subgraph: usize,
     interpreter: Option<Interpreter>,
+}
+
+impl Loaded {
+    fn subgraph(&self) -> &Subgraph {
+        &self.model.graph().subgraphs()[self.subgraph]
+    }
 }
 
 impl Session {
@@ -48,6 +58,7 @@ impl Session {
             profile: options.profile,
             kernels: options.kernels,
             threads: options.threads,
+            signature: options.signature.clone(),
             device: options.device.clone(),
             cpu_model,
             loaded: None,
@@ -59,20 +70,20 @@ impl Session {
         // Taken out, so that a failure leaves no interpreter in an undefined state behind.
         let mut loaded = match self.loaded.take() {
             Some(loaded) if loaded.path == case.model => loaded,
-            _ => load(&case.model)?,
+            _ => load(&case.model, self.signature.as_deref())?,
         };
         let invocations = invocations(&loaded, case)?;
-        let inputs = loaded.model.graph().subgraphs()[0].inputs.len();
+        let inputs = loaded.subgraph().inputs.len();
         let mut outputs = Outputs::new(&case.folder)?;
         let mut interpreter = None;
         for invocation in 0..invocations {
             let files = &case.inputs[invocation * inputs..][..inputs];
-            let arrays = read(&loaded.model, files)?;
+            let arrays = read(&loaded, files)?;
             let interpreter = match &mut interpreter {
                 Some(interpreter) => interpreter,
                 none => none.insert(self.interpreter(&mut loaded, &arrays)?),
             };
-            invoke(interpreter, case, files, &arrays)?;
+            invoke(interpreter, &loaded, case, files, &arrays)?;
             for index in 0..interpreter.output_count() {
                 let access = |source| Failure::Access {
                     model: case.model.clone(),
@@ -115,10 +126,13 @@ impl Session {
             .kernels(self.kernels)
             .threads(self.threads)
             .device(self.device.clone());
+        if let Some(key) = &self.signature {
+            builder = builder.signature(key);
+        }
         if let Some(cpu_model) = &self.cpu_model {
             builder = builder.cpu_model(cpu_model);
         }
-        let subgraph = &loaded.model.graph().subgraphs()[0];
+        let subgraph = loaded.subgraph();
         for (index, (&tensor, (_, shape))) in subgraph.inputs.iter().zip(arrays).enumerate() {
             if *shape != subgraph.tensors[tensor].shape {
                 builder = builder.input_shape(index, *shape);
@@ -143,10 +157,29 @@ impl Session {
     }
 }
 
-fn load(path: &Path) -> Result<Loaded, Failure> {
+fn load(path: &Path, signature: Option<&str>) -> Result<Loaded, Failure> {
+    let model = load_model(path)?;
+    let subgraph = match signature {
+        None => 0,
+        Some(key) => match model.graph().signature(key) {
+            Some(signature) => signature.subgraph,
+            None => {
+                let names = model.graph().signatures().iter();
+                let source = BuildError::Signature {
+                    found: key.to_owned(),
+                    names: names.map(|signature| signature.key.clone()).collect(),
+                };
+                return Err(Failure::Build {
+                    model: path.to_owned(),
+                    source: Box::new(source),
+                });
+            }
+        },
+    };
     Ok(Loaded {
         path: path.to_owned(),
-        model: load_model(path)?,
+        model,
+        subgraph,
         interpreter: None,
     })
 }
@@ -161,7 +194,7 @@ pub fn load_model(path: &Path) -> Result<Model, Failure> {
 
 /// How often the model runs: once per full set of inputs.
 fn invocations(loaded: &Loaded, case: &Case) -> Result<usize, Failure> {
-    let inputs = loaded.model.graph().subgraphs()[0].inputs.len();
+    let inputs = loaded.subgraph().inputs.len();
     let found = case.inputs.len();
     match (found, inputs) {
         (0, 0) => Ok(1),
@@ -175,9 +208,8 @@ fn invocations(loaded: &Loaded, case: &Case) -> Result<usize, Failure> {
 }
 
 /// Reads the arrays of one invocation, each with the shape that its input then has.
-fn read(model: &Model, files: &[PathBuf]) -> Result<Vec<(NpyArray, Shape)>, Failure> {
-    let graph = model.graph();
-    let subgraph = &graph.subgraphs()[0];
+fn read(loaded: &Loaded, files: &[PathBuf]) -> Result<Vec<(NpyArray, Shape)>, Failure> {
+    let subgraph = loaded.subgraph();
     let mut arrays = Vec::with_capacity(files.len());
     for (index, (file, &tensor)) in files.iter().zip(&subgraph.inputs).enumerate() {
         let tensor = &subgraph.tensors[tensor];
@@ -185,7 +217,7 @@ fn read(model: &Model, files: &[PathBuf]) -> Result<Vec<(NpyArray, Shape)>, Fail
         let expected = npy_type(tensor.ty);
         if expected != Some(array.dtype) {
             return Err(Failure::InputType {
-                input: input_of(model, index, file),
+                input: input_of(loaded, index, file),
                 found: array.dtype,
                 ty: tensor.ty,
                 expected,
@@ -193,7 +225,7 @@ fn read(model: &Model, files: &[PathBuf]) -> Result<Vec<(NpyArray, Shape)>, Fail
         }
         let Some(shape) = fitting_shape(tensor, &array.shape) else {
             return Err(Failure::InputShape {
-                input: input_of(model, index, file),
+                input: input_of(loaded, index, file),
                 found: array.shape,
                 expected: tensor.shape,
                 open: tensor.shape_signature.clone().filter(|s| s.contains(&-1)),
@@ -218,6 +250,7 @@ fn fitting_shape(tensor: &Tensor, found: &[usize]) -> Option<Shape> {
 
 fn invoke(
     interpreter: &mut Interpreter,
+    loaded: &Loaded,
     case: &Case,
     files: &[PathBuf],
     arrays: &[(NpyArray, Shape)],
@@ -231,7 +264,7 @@ fn invoke(
         let first = tensor.shape();
         if first != *shape || tensor.copy_from_bytes(&array.data).is_err() {
             return Err(Failure::ShapeChanged {
-                input: input_of(interpreter.model(), index, &files[index]),
+                input: input_of(loaded, index, &files[index]),
                 found: array.shape.clone(),
                 first,
             });
@@ -244,9 +277,9 @@ fn invoke(
 }
 
 /// Input `index`, for which `file` was given.
-fn input_of(model: &Model, index: usize, file: &Path) -> Box<Input> {
-    let graph = model.graph();
-    let subgraph = &graph.subgraphs()[0];
+fn input_of(loaded: &Loaded, index: usize, file: &Path) -> Box<Input> {
+    let graph = loaded.model.graph();
+    let subgraph = loaded.subgraph();
     let tensor = &subgraph.tensors[subgraph.inputs[index]];
     Box::new(Input {
         file: file.to_owned(),
