@@ -103,6 +103,10 @@ fn inference_on_the_corpus_allocates_nothing() {
         let Ok(mut interpreter) = Interpreter::builder(&model).build() else {
             continue;
         };
+        // Shapes that depend on values are decided, and memory is found for them, at each inference.
+        if interpreter.operators().any(|o| o.kernel == "dynamic") {
+            continue;
+        }
         assert_eq!(allocations_of(&mut interpreter), 0, "{}", golden.name);
         models += 1;
     }
