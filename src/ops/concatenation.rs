@@ -1,7 +1,7 @@
 //! CONCATENATION: tensors one after the other along an axis; uint8 operands are brought to the result's scale.
 
 use super::shared::integers;
-use super::shared::{check, join, rows};
+use super::shared::{StridedCopy, check, join, rows};
 use super::{
     EvalError, Kernel, KernelIo, Node, NodeTensor, OpDef, PrepareError, Prepared, Settings, Views,
     required,
@@ -16,7 +16,7 @@ pub(super) const DEF: OpDef = OpDef {
     code: BuiltinOperator::CONCATENATION,
     name: "CONCATENATION",
     versions: 1..=7,
-    types: rows![[_] -> _ => Int8 UInt8 Int16 Int32 UInt32 Int64 Float16 Float32 Bool;],
+    types: rows![[_] -> _ => Int8 UInt8 Int16 Int32 UInt32 Int64 Float16 Float32 Bool Int4;],
     check,
     prepare,
 };
@@ -57,19 +57,28 @@ fn prepare(node: &Node<'_>, _: &Settings) -> Result<Prepared, PrepareError> {
         dims => dims.to_vec(),
     };
     let axis = integers::axis("axis", options.axis().into(), dims.len())?;
-    let inner = first.bytes_from(axis + 1)?;
-    let mut runs = Vec::with_capacity(node.operator().inputs.len());
-    let mut rescales = Vec::with_capacity(runs.capacity());
-    let mut total: usize = 0;
-    for slot in 0..node.operator().inputs.len() {
-        let input = node.input(slot, "input")?;
-        let extent = extent(&first, &input, axis)?;
-        total = total.saturating_add(extent);
-        runs.push(extent.saturating_mul(inner));
-        rescales.push(Rescale::new(&input, &output)?);
-    }
-    dims[axis] = total;
+    let slots = 0..node.operator().inputs.len();
+    let inputs: Vec<_> = slots
+        .map(|slot| node.input(slot, "input"))
+        .collect::<Result<_, _>>()?;
+    let extents: Vec<usize> = inputs
+        .iter()
+        .map(|input| extent(&first, input, axis))
+        .collect::<Result<_, _>>()?;
+    dims[axis] = extents.iter().copied().fold(0, usize::saturating_add);
     let shape = Shape::new(&dims)?;
+    if first.ty == T::Int4 {
+        return Ok(Prepared::new(Int4::new(&dims, axis, &extents), [shape]));
+    }
+    let inner = first.bytes_from(axis + 1)?;
+    let runs: Vec<usize> = extents
+        .iter()
+        .map(|&extent| extent.saturating_mul(inner))
+        .collect();
+    let rescales: Vec<_> = inputs
+        .iter()
+        .map(|input| Rescale::new(input, &output))
+        .collect::<Result<_, _>>()?;
     if rescales.iter().all(Option::is_none) {
         return Ok(join("concatenation.reference", runs, shape));
     }
@@ -163,6 +172,48 @@ impl Kernel for Rescaling {
 
     fn name(&self) -> &'static str {
         "concatenation_rescaled.reference"
+    }
+}
+
+/// int4, whose runs need not be whole bytes.
+struct Int4 {
+    /// Where each operand goes.
+    places: Vec<StridedCopy>,
+}
+
+impl Int4 {
+    /// Operands of `extents` along `axis` of a result of `dims`.
+    fn new(dims: &[usize], axis: usize, extents: &[usize]) -> Self {
+        let outer = dims[..axis].iter().product();
+        let inner: usize = dims[axis + 1..].iter().product();
+        let mut before = 0;
+        let place = |&extent: &usize| {
+            let (run, total) = (extent * inner, (dims[axis] * inner) as isize);
+            let place = StridedCopy::new(StridedCopy::INT4, &[outer, run], &[total, 1], before);
+            before += run;
+            place
+        };
+        Self {
+            places: extents.iter().map(place).collect(),
+        }
+    }
+}
+
+impl Kernel for Int4 {
+    fn eval(&self, io: &mut KernelIo<'_>) -> Result<(), EvalError> {
+        for (slot, place) in self.places.iter().enumerate() {
+            let Views {
+                inputs: [input],
+                outputs: [mut output],
+                ..
+            } = io.views([slot], [OUTPUT], [])?;
+            place.scatter(required(input, slot)?.bytes(), output.bytes_mut());
+        }
+        Ok(())
+    }
+
+    fn name(&self) -> &'static str {
+        "concatenation_int4.reference"
     }
 }
 

@@ -15,7 +15,10 @@ pub(super) const DEF: OpDef = OpDef {
     code: BuiltinOperator::DYNAMIC_UPDATE_SLICE,
     name: "DYNAMIC_UPDATE_SLICE",
     versions: 1..=6,
-    types: rows![[_ _ Int32] -> _, [_ _ Int64] -> _ => sized],
+    types: rows![
+        [_ _ Int32] -> _ => Int8 UInt8 Int16 UInt16 Int32 UInt32 Int64 UInt64 Float16 Float32 Float64 Bool Int4;
+        [_ _ Int64] -> _ => Int8 UInt8 Int16 UInt16 Int32 UInt32 Int64 UInt64 Float16 Float32 Float64 Bool Int4;
+    ],
     check,
     prepare,
 };
@@ -40,14 +43,13 @@ fn prepare(node: &Node<'_>, _: &Settings) -> Result<Prepared, PrepareError> {
     if start.shape.dims() != [whole.len()] {
         return Err(start.shape_error(format!("[{}], one element per axis", whole.len())));
     }
-    let element = operand.element_bytes()?;
+    let element = operand.copied_element()?;
     Ok(Prepared::new(Reference { element }, [operand.shape]))
 }
 
 /// A start that would leave the tensor is moved to the nearest that does not, as in TFLite
 /// `kernels/dynamic_update_slice.cc`.
 struct Reference {
-    /// Bytes.
     element: usize,
 }
 

@@ -17,9 +17,9 @@ pub(super) const DEF: OpDef = OpDef {
     name: "GATHER",
     versions: 1..=8,
     types: rows![
-        [_ Int16] -> _ => Int8 UInt8 Int16 Int32 Int64 Float16 Float32 Bool;
-        [_ Int32] -> _ => Int8 UInt8 Int16 Int32 Int64 Float16 Float32 Bool;
-        [_ Int64] -> _ => Int8 UInt8 Int16 Int32 Int64 Float16 Float32 Bool;
+        [_ Int16] -> _ => Int8 UInt8 Int16 Int32 Int64 Float16 Float32 Bool Int4;
+        [_ Int32] -> _ => Int8 UInt8 Int16 Int32 Int64 Float16 Float32 Bool Int4;
+        [_ Int64] -> _ => Int8 UInt8 Int16 Int32 Int64 Float16 Float32 Bool Int4;
     ],
     check: check::same_quantization,
     prepare: |node, _: &Settings| prepare_gather(node),

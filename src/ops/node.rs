@@ -1,6 +1,7 @@
 //! One operator and the tensors around it, as `check` and `prepare` see them.
 
 use super::PrepareError;
+use super::shared::StridedCopy;
 use crate::fast::KernelChoice;
 use crate::fixedpoint::Profile;
 use crate::model::{Graph, Operator, Subgraph, Tensor};
@@ -276,14 +277,31 @@ impl<'a> NodeTensor<'a> {
             .ok_or_else(|| self.type_error("elements of whole bytes"))
     }
 
+    /// What [`StridedCopy`](super::shared::StridedCopy) calls an element: its bytes, or its mark for int4.
+    ///
+    /// # Errors
+    /// Elements have no fixed size.
+    pub(super) fn copied_element(&self) -> Result<usize, PrepareError> {
+        match self.ty {
+            TensorType::Int4 => Ok(StridedCopy::INT4),
+            _ => self.element_bytes(),
+        }
+    }
+
     /// Bytes of one position along the axes before `axis`: those of all axes from `axis` on.
     ///
     /// # Errors
-    /// Elements are not whole bytes or have no fixed size.
+    /// These are not whole bytes, or elements have no fixed size.
     pub fn bytes_from(&self, axis: usize) -> Result<usize, PrepareError> {
         let inner = self.shape.dims().get(axis..).unwrap_or_default();
         let elements: usize = inner.iter().product();
-        Ok(elements.saturating_mul(self.element_bytes()?))
+        match self.ty {
+            TensorType::Int4 if elements.is_multiple_of(2) => Ok(elements / 2),
+            TensorType::Int4 => Err(self.shape_error(format!(
+                "an even number of int4 elements from axis {axis} on"
+            ))),
+            _ => Ok(elements.saturating_mul(self.element_bytes()?)),
+        }
     }
 
     /// A refusal of this operand's shape.

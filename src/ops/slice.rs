@@ -18,7 +18,10 @@ pub(super) const DEF: OpDef = OpDef {
     code: BuiltinOperator::SLICE,
     name: "SLICE",
     versions: 1..=8,
-    types: rows![[_ Int32 Int32] -> _, [_ Int64 Int64] -> _ => sized],
+    types: rows![
+        [_ Int32 Int32] -> _ => Int8 UInt8 Int16 UInt16 Int32 UInt32 Int64 UInt64 Float16 Float32 Float64 Bool Int4;
+        [_ Int64 Int64] -> _ => Int8 UInt8 Int16 UInt16 Int32 UInt32 Int64 UInt64 Float16 Float32 Float64 Bool Int4;
+    ],
     check: check::same_quantization,
     prepare,
 };
@@ -36,7 +39,7 @@ fn prepare(node: &Node<'_>, _: &Settings) -> Result<Prepared, PrepareError> {
     }
     let shape = Shape::new(&extents(&input, &begin, Integers::constant(&size)?)?)?;
     let kernel = Reference {
-        element: input.element_bytes()?,
+        element: input.copied_element()?,
         strides: StridedCopy::dense_strides(input.shape.dims()),
     };
     Ok(Prepared::new(kernel, [shape]))

@@ -9,7 +9,7 @@ use crate::tensor::{MAX_RANK, Shape};
 /// A copy over up to [`MAX_RANK`] axes, with neighbouring axes merged where their strides allow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StridedCopy {
-    /// Bytes per element.
+    /// Bytes per element, or [`INT4`](Self::INT4).
     element: usize,
     rank: usize,
     dims: [usize; MAX_RANK],
@@ -20,7 +20,10 @@ pub struct StridedCopy {
 }
 
 impl StridedCopy {
-    /// A copy of `dims` elements of `element` bytes (1, 2, 4 or 8): element `i, j, ..` of the dense side is element
+    /// In place of the bytes of an element: two elements share a byte, the first in its low bits.
+    pub const INT4: usize = 0;
+
+    /// A copy of `dims` elements of `element` bytes (1, 2, 4 or 8, or [`INT4`](Self::INT4)): element `i, j, ..` of the dense side is element
     /// `offset + i * strides[0] + j * strides[1] + ..` of the strided one. `dims` and `strides` are equally long.
     ///
     /// The caller vouches that every element it addresses exists; [`gather`](Self::gather) and
@@ -60,7 +63,11 @@ impl StridedCopy {
 
     /// Reads `strided` element by element into `dense`.
     pub fn gather(&self, strided: &[u8], dense: &mut [u8]) {
-        let run = self.run_bytes();
+        if self.element == Self::INT4 {
+            self.each_int4(|at, index| set_int4(dense, index, int4(strided, at)));
+            return;
+        }
+        let run = self.run() * self.element;
         let mut runs = dense.chunks_exact_mut(run.max(1));
         self.for_each_run(|start, stride| {
             let Some(to) = runs.next() else { return };
@@ -79,7 +86,11 @@ impl StridedCopy {
 
     /// Writes `dense` element by element into `strided`.
     pub fn scatter(&self, dense: &[u8], strided: &mut [u8]) {
-        let run = self.run_bytes();
+        if self.element == Self::INT4 {
+            self.each_int4(|at, index| set_int4(strided, at, int4(dense, index)));
+            return;
+        }
+        let run = self.run() * self.element;
         let mut runs = dense.chunks_exact(run.max(1));
         self.for_each_run(|start, stride| {
             let Some(from) = runs.next() else { return };
@@ -96,14 +107,25 @@ impl StridedCopy {
         });
     }
 
-    /// Bytes of one run along the innermost axis.
-    fn run_bytes(&self) -> usize {
-        let inner = if self.rank == 0 {
-            1
-        } else {
-            self.dims[self.rank - 1]
-        };
-        inner * self.element
+    /// Elements of one run along the innermost axis.
+    fn run(&self) -> usize {
+        match self.rank {
+            0 => 1,
+            rank => self.dims[rank - 1],
+        }
+    }
+
+    /// Calls `copy` with the strided and the dense position of every element.
+    fn each_int4(&self, mut copy: impl FnMut(usize, usize)) {
+        let mut index = 0;
+        self.for_each_run(|start, stride| {
+            let mut at = start;
+            for _ in 0..self.run() {
+                copy(at, index);
+                at = at.wrapping_add_signed(stride);
+                index += 1;
+            }
+        });
     }
 
     /// Calls `run` with the first strided element and the stride of each run along the innermost axis, in dense order.
@@ -137,6 +159,18 @@ impl StridedCopy {
             }
         }
     }
+}
+
+/// Element `index` of int4 elements, in the low bits.
+fn int4(packed: &[u8], index: usize) -> u8 {
+    packed[index / 2] >> (4 * (index % 2)) & 0x0F
+}
+
+/// Replaces element `index` of int4 elements.
+fn set_int4(packed: &mut [u8], index: usize, value: u8) {
+    let byte = &mut packed[index / 2];
+    let shift = 4 * (index % 2);
+    *byte = *byte & !(0x0F << shift) | value << shift;
 }
 
 /// Element by element from `strided`, beginning at its element `start`, into `dense`.
@@ -230,6 +264,18 @@ mod tests {
         let mut out = [9; 1];
         StridedCopy::new(1, &[0, 3], &[3, 1], 0).gather(&[], &mut out);
         assert_eq!(out, [9]);
+    }
+
+    #[test]
+    fn int4_elements_are_taken_out_of_bytes() {
+        // 1, 2, 3, 4, 5 backwards, and 6 and 7 into the places 1 and 3.
+        let mut out = [0; 3];
+        let packed = [0x21, 0x43, 0x05];
+        StridedCopy::new(StridedCopy::INT4, &[5], &[-1], 4).gather(&packed, &mut out);
+        assert_eq!(out, [0x45, 0x23, 0x01]);
+        let mut out = packed;
+        StridedCopy::new(StridedCopy::INT4, &[2], &[2], 1).scatter(&[0x76], &mut out);
+        assert_eq!(out, [0x61, 0x73, 0x05]);
     }
 
     #[test]
