@@ -57,6 +57,9 @@ impl Blocks {
         let [height, width] = self.space;
         let [part_height, part_width] = self.parts;
         let [block_height, block_width] = self.block;
+        if self.pixel == 0 {
+            return;
+        }
         for line in 0..self.batches * height {
             let (batch, y) = (line / height, line % height + self.before[0]);
             for x in 0..width {
@@ -138,7 +141,8 @@ fn prepare_space_to_batch(node: &Node<'_>) -> Result<Prepared, PrepareError> {
     let [batches, height, width, channels] = picture(input.shape);
     let mut parts = [height, width];
     for axis in 0..2 {
-        let padded = parts[axis] + paddings[axis][0] + paddings[axis][1];
+        let [before, after] = paddings[axis];
+        let padded = parts[axis].saturating_add(before).saturating_add(after);
         if padded % block[axis] != 0 {
             return Err(input.shape_error(format!(
                 "extents that the blocks {block:?} divide with paddings {paddings:?}"

@@ -4,10 +4,13 @@ use super::{Integers, integers};
 use crate::ops::{Node, PrepareError};
 use crate::tensor::Shape;
 
+/// The largest height and width to resize to: operators keep a record for each line and column.
+const MAX_EXTENT: usize = 1 << 20;
+
 /// The result's shape of an operator that resizes the pictures of operand 0 to the height and width in operand 1.
 ///
 /// # Errors
-/// Inference computes the size, it is not two extents of 1 or more, or the input is not NHWC or is an empty picture.
+/// Inference computes the size, it is not two extents from 1 to 2^20, or the input is not NHWC or is an empty picture.
 pub fn result_size(node: &Node<'_>) -> Result<Shape, PrepareError> {
     let input = node.input(0, "input")?;
     let size = node.input(1, "size")?;
@@ -22,16 +25,15 @@ pub fn result_size(node: &Node<'_>) -> Result<Shape, PrepareError> {
     }
     let mut dims = [batches, 0, 0, depth];
     for (axis, value) in values.iter().enumerate() {
-        dims[axis + 1] = match integers::extent("size", value)? {
-            0 => {
-                return Err(PrepareError::Attribute {
-                    name: "size",
-                    found: "0".into(),
-                    expected: "1 or more",
-                });
-            }
-            extent => extent,
-        };
+        let extent = integers::extent("size", value)?;
+        if !(1..=MAX_EXTENT).contains(&extent) {
+            return Err(PrepareError::Attribute {
+                name: "size",
+                found: extent.to_string(),
+                expected: "1 to 2^20",
+            });
+        }
+        dims[axis + 1] = extent;
     }
     Ok(Shape::new(&dims)?)
 }
