@@ -158,12 +158,11 @@ pub unsafe extern "C" fn edgetpu_create_delegate(
             1,
             &format!("driver/usb/local_usb_device.cc:944] Opening device at [{path}]"),
         );
-        if faults::at_create() {
+        if let Some(reason) = faults::at_create() {
             log(
                 1,
                 &format!(
-                    "driver/driver_factory.cc:78] Failed to open device [Apex (USB)] at [{path}]: Permission denied: \
-                     USB error -3 [OpenDevice]"
+                    "driver/driver_factory.cc:78] Failed to open device [Apex (USB)] at [{path}]: {reason}"
                 ),
             );
             return null;

@@ -6,15 +6,24 @@
 //!
 //! | kind | when | what |
 //! | --- | --- | --- |
-//! | `null:ms` | create | null after a while, with a reason from verbosity 1 on |
+//! | `null:ms` | create | null after a while: no permission |
+//! | `null-busy:ms` | create | null: another process has claimed the interface |
+//! | `null-firmware:ms` | create | null: the firmware read back is another |
+//! | `null-return:ms` | create | null: the stick does not come back with its firmware |
+//! | `null-register:ms` | create | null: a register does not answer |
 //! | `hang-create` | create | never returns, and every call of the manager waits |
+//! | `spin-create` | create | the same, with a busy processor |
 //! | `abort-create` | create | abort on a foreign thread |
-//! | `abort:ms` | n-th inference | a fatal line, then abort on a foreign thread, while invoke waits |
+//! | `abort:ms` | n-th inference | a fatal line, then abort on a foreign thread, while invoke waits: a read failed |
+//! | `abort-header:ms`, `abort-payload:ms` | n-th inference | the same: a write failed |
+//! | `abort-deadline:ms` | n-th inference | the same: the device took no more data |
+//! | `abort-event:ms`, `abort-tag:ms` | n-th inference | the same: an event failed, or was none |
 //! | `abort-hib` | n-th inference | the same after an error line about the chip |
 //! | `crash` | n-th inference | SIGSEGV on the calling thread |
 //! | `hang` | n-th inference | never returns, prints nothing; create and free on the device then hang as well |
 //! | `error` | n-th inference | invoke returns an error with a reason |
-//! | `slow:ms` | n-th inference | takes long, result correct |
+//! | `slow:ms` | n-th inference | takes long, result correct: a stall, a read that is posted again, a warning of the chip |
+//! | `short` | n-th inference | succeeds with a wrong result, later ones are right: fewer bytes were sent than asked |
 //! | `shift` | n-th inference | succeeds, all later results are wrong, free hangs |
 //! | `abort-idle:ms` | after the n-th inference | abort on a foreign thread while no call is in progress |
 //! | `hang-next:ms` | after the n-th inference | the worker thread ends silently; the next inference hangs |
@@ -38,21 +47,95 @@ pub struct Fault {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    Null,
+    /// With libedgetpu's reason.
+    Null(&'static str),
     HangCreate,
+    SpinCreate,
     AbortCreate,
-    Abort,
+    /// With libedgetpu's last line.
+    Abort(&'static str),
     AbortHib,
     Crash,
     Hang,
     Error,
     Slow,
+    Short,
     Shift,
     AbortIdle,
     HangNext,
     HangFree,
     SlowFree,
 }
+
+/// The line of a stick that was pulled out.
+const UNPLUGGED: &str = "driver/usb/usb_driver.cc:857] HandleQueuedBulkIn transfer in failed. Not found: USB transfer error 5";
+
+/// Faults by name.
+const KINDS: [(&str, Kind); 25] = [
+    (
+        "null",
+        Kind::Null("Permission denied: USB error -3 [OpenDevice]"),
+    ),
+    (
+        "null-busy",
+        Kind::Null("Unavailable: USB error -6 [ClaimInterface]"),
+    ),
+    (
+        "null-firmware",
+        Kind::Null("Data loss: firmware read back differs [DFU]"),
+    ),
+    (
+        "null-return",
+        Kind::Null("Not found: device did not come back after DFU"),
+    ),
+    (
+        "null-register",
+        Kind::Null("Deadline exceeded: USB error -7 [ReadRegister]"),
+    ),
+    ("hang-create", Kind::HangCreate),
+    ("spin-create", Kind::SpinCreate),
+    ("abort-create", Kind::AbortCreate),
+    ("abort", Kind::Abort(UNPLUGGED)),
+    (
+        "abort-header",
+        Kind::Abort(
+            "driver/usb/usb_driver.cc:708] bulk out for header failed. Abort. Not found: USB error -4",
+        ),
+    ),
+    (
+        "abort-payload",
+        Kind::Abort(
+            "driver/usb/usb_driver.cc:803] transfer on tag 1 failed. Abort. Internal: USB transfer error 1",
+        ),
+    ),
+    (
+        "abort-deadline",
+        Kind::Abort(
+            "driver/usb/usb_driver.cc:803] transfer on tag 1 failed. Abort. Deadline exceeded: USB transfer error 2",
+        ),
+    ),
+    (
+        "abort-event",
+        Kind::Abort(
+            "driver/usb/usb_driver.cc:816] HandleEvent failed. Not found: USB transfer error 5",
+        ),
+    ),
+    (
+        "abort-tag",
+        Kind::Abort("driver/usb/usb_driver.cc:871] Unknown descriptor from device"),
+    ),
+    ("abort-hib", Kind::AbortHib),
+    ("crash", Kind::Crash),
+    ("hang", Kind::Hang),
+    ("error", Kind::Error),
+    ("slow", Kind::Slow),
+    ("short", Kind::Short),
+    ("shift", Kind::Shift),
+    ("abort-idle", Kind::AbortIdle),
+    ("hang-next", Kind::HangNext),
+    ("hang-free", Kind::HangFree),
+    ("slow-free", Kind::SlowFree),
+];
 
 impl Fault {
     pub fn parse(text: &str) -> Option<Self> {
@@ -64,25 +147,9 @@ impl Fault {
             Some((kind, value)) => (kind, value.parse().ok()?),
             None => (text, 0),
         };
-        let kind = match kind {
-            "null" => Kind::Null,
-            "hang-create" => Kind::HangCreate,
-            "abort-create" => Kind::AbortCreate,
-            "abort" => Kind::Abort,
-            "abort-hib" => Kind::AbortHib,
-            "crash" => Kind::Crash,
-            "hang" => Kind::Hang,
-            "error" => Kind::Error,
-            "slow" => Kind::Slow,
-            "shift" => Kind::Shift,
-            "abort-idle" => Kind::AbortIdle,
-            "hang-next" => Kind::HangNext,
-            "hang-free" => Kind::HangFree,
-            "slow-free" => Kind::SlowFree,
-            _ => return None,
-        };
+        let (_, kind) = KINDS.iter().find(|(name, _)| *name == kind)?;
         Some(Self {
-            kind,
+            kind: *kind,
             value: Duration::from_millis(value),
             inference,
         })
@@ -103,11 +170,9 @@ pub enum Outcome {
     Failed,
 }
 
-fn has_kind(kinds: &[Kind]) -> Option<&'static Fault> {
-    config()
-        .fault
-        .as_ref()
-        .filter(|fault| kinds.contains(&fault.kind))
+/// The fault, if it is one of those asked for.
+fn fault_if(asked: impl Fn(Kind) -> bool) -> Option<&'static Fault> {
+    config().fault.as_ref().filter(|fault| asked(fault.kind))
 }
 
 /// Whether an armed fault strikes now; uses the trigger up.
@@ -118,25 +183,30 @@ fn strikes() -> bool {
         .is_none_or(|file| std::fs::remove_file(file).is_ok())
 }
 
-/// Faults of opening. `true`: fail with null.
-pub fn at_create() -> bool {
+/// Faults of opening: the reason of a null, if there is one.
+pub fn at_create() -> Option<&'static str> {
     wait_if_hung();
-    let Some(fault) = has_kind(&[Kind::Null, Kind::HangCreate, Kind::AbortCreate]) else {
-        return false;
+    let is_of_create = |kind| {
+        matches!(
+            kind,
+            Kind::Null(_) | Kind::HangCreate | Kind::SpinCreate | Kind::AbortCreate
+        )
     };
-    if !strikes() {
-        return false;
-    }
+    let fault = fault_if(is_of_create).filter(|_| strikes())?;
     match fault.kind {
         Kind::AbortCreate => abort_from_worker(
             fault.value,
             "driver/usb/usb_driver.cc:1121] Open failed. Abort.",
         ),
         Kind::HangCreate => sleep_for_ever(),
-        _ => {
+        Kind::SpinCreate => loop {
+            std::hint::spin_loop();
+        },
+        Kind::Null(reason) => {
             std::thread::sleep(fault.value);
-            true
+            Some(reason)
         }
+        _ => None,
     }
 }
 
@@ -145,7 +215,7 @@ pub fn at_open() {
     let Some(trigger) = config()
         .trigger
         .as_ref()
-        .filter(|_| has_kind(&[Kind::AbortIdle]).is_some())
+        .filter(|_| fault_if(|kind| kind == Kind::AbortIdle).is_some())
     else {
         return;
     };
@@ -153,9 +223,7 @@ pub fn at_open() {
         while std::fs::remove_file(trigger).is_err() {
             std::thread::sleep(Duration::from_millis(2));
         }
-        die(
-            "driver/usb/usb_driver.cc:857] HandleQueuedBulkIn transfer in failed. Not found: USB transfer error 5",
-        );
+        die(UNPLUGGED);
     });
 }
 
@@ -168,16 +236,20 @@ pub fn at_invoke() -> Outcome {
     } else {
         Outcome::Good
     };
-    let kinds = [
-        Kind::Abort,
-        Kind::AbortHib,
-        Kind::Crash,
-        Kind::Hang,
-        Kind::Error,
-        Kind::Slow,
-        Kind::Shift,
-    ];
-    let Some(fault) = has_kind(&kinds).filter(|fault| fault.inference == inference) else {
+    let is_of_inference = |kind| {
+        matches!(
+            kind,
+            Kind::Abort(_)
+                | Kind::AbortHib
+                | Kind::Crash
+                | Kind::Hang
+                | Kind::Error
+                | Kind::Slow
+                | Kind::Short
+                | Kind::Shift
+        )
+    };
+    let Some(fault) = fault_if(is_of_inference).filter(|fault| fault.inference == inference) else {
         return wrong;
     };
     if !strikes() {
@@ -193,10 +265,8 @@ pub fn at_invoke() -> Outcome {
                 "driver/usb/usb_driver.cc:1212] Fatal error. Abort.",
             )
         }
-        Kind::Abort => abort_from_worker(
-            fault.value,
-            "driver/usb/usb_driver.cc:857] HandleQueuedBulkIn transfer in failed. Not found: USB transfer error 5",
-        ),
+        Kind::Abort(line) => abort_from_worker(fault.value, line),
+        Kind::Short => Outcome::Wrong,
         Kind::Crash => {
             let wild: *mut u8 = std::ptr::without_provenance_mut(16);
             // SAFETY: none; nothing is mapped there, which is the point. A raised signal would not do: a handler
@@ -222,7 +292,8 @@ pub fn at_invoke() -> Outcome {
 
 /// Faults after an inference.
 pub fn after_invoke() {
-    let Some(fault) = has_kind(&[Kind::AbortIdle, Kind::HangNext]) else {
+    let is_after = |kind| matches!(kind, Kind::AbortIdle | Kind::HangNext);
+    let Some(fault) = fault_if(is_after) else {
         return;
     };
     if fault.inference != INFERENCES.load(Ordering::SeqCst) {
@@ -234,10 +305,7 @@ pub fn after_invoke() {
             let wait = fault.value;
             std::thread::spawn(move || {
                 std::thread::sleep(wait);
-                die(
-                    "driver/usb/usb_driver.cc:857] HandleQueuedBulkIn transfer in failed. Not found: USB transfer \
-                     error 5",
-                );
+                die(UNPLUGGED);
             });
         }
         _ => {}
@@ -250,7 +318,8 @@ pub fn at_free() {
     if SHIFTED.load(Ordering::SeqCst) {
         sleep_for_ever();
     }
-    let Some(fault) = has_kind(&[Kind::HangFree, Kind::SlowFree]) else {
+    let is_of_free = |kind| matches!(kind, Kind::HangFree | Kind::SlowFree);
+    let Some(fault) = fault_if(is_of_free) else {
         return;
     };
     if !strikes() {
