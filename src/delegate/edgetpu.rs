@@ -1,59 +1,162 @@
-//! Operators on an Edge TPU in this process, through libedgetpu.
+//! Operators on an Edge TPU through libedgetpu, in this process or in one of its own.
 
+use super::attach::open_shared;
 use super::compiled::is_compiled_operator;
+use super::operands::{Operands, Slots};
 use super::{Delegate, DelegateError, EDGE_TPU_OPERATOR};
-use crate::ffi::{EdgeTpu, NodeId, Session, SessionBuilder, TensorSpec};
-use crate::ops::{
-    DeviceFault, EvalError, Kernel, KernelIo, Node, NodeTensor, PrepareError, Prepared, RunsOn,
-    Settings, Views,
+use crate::ffi::{
+    DelegateOptions, DeviceRecord, EdgeTpu, EdgeTpuLibrary, NodeId, Session, SessionBuilder,
 };
+use crate::ops::{DeviceFault, EvalError, Kernel, KernelIo, Node, Prepared, RunsOn, Settings};
 use crate::package::Package;
-use std::sync::{Arc, Mutex, PoisonError};
+use crate::tensor::Shape;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Most operands and most results of one operator. Compiled models have at most four and six.
-const MAX_OPERANDS: usize = 16;
+#[cfg(target_os = "linux")]
+use super::{
+    ArenaMemory,
+    isolated::{IsolatedEdgeTpu, IsolatedSession, NodeRecipe, Reason},
+};
 
 /// Runs every `edgetpu-custom-op` of a model on one Edge TPU.
 ///
-/// A device that fails ends the process or never returns: libedgetpu has no other answer.
+/// libedgetpu has no errors for a device that fails. In this process ([`new`](Self::new), [`open`](Self::open)) a stick
+/// that is unplugged ends the application by `abort`, with an inference in progress or without, or makes an inference
+/// hang for ever. In a process of its own ([`isolated`](Self::isolated)) the same is an error, and the next inference
+/// opens the device again.
 ///
 /// ```no_run
 /// use corallite::delegate::EdgeTpuDelegate;
-/// use corallite::ffi::{DelegateOptions, EdgeTpu, EdgeTpuLibrary, SearchPath};
+/// use corallite::ffi::{DelegateOptions, EdgeTpuLibrary, SearchPath};
 /// use corallite::{Interpreter, Model};
 ///
 /// let library = EdgeTpuLibrary::open(&SearchPath::from_environment())?;
 /// let devices = library.devices();
 /// let device = devices.first().ok_or("no Edge TPU")?;
-/// let edge_tpu = EdgeTpu::open(library, device, DelegateOptions::default())?;
+/// let delegate = EdgeTpuDelegate::open(library, device, DelegateOptions::default())?;
 ///
 /// let model = Model::from_file("mobilenet_v1_0.25_128_quant_edgetpu.tflite")?;
-/// let mut interpreter = Interpreter::builder(&model)
-///     .delegate(EdgeTpuDelegate::new(edge_tpu))
-///     .build()?;
+/// let mut interpreter = Interpreter::builder(&model).delegate(delegate).build()?;
 /// interpreter.invoke()?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
 pub struct EdgeTpuDelegate {
-    edge_tpu: EdgeTpu,
+    place: Place,
     name: Arc<str>,
+    /// The session prepared last: the interpreter being built is asking for its arena.
+    #[cfg(target_os = "linux")]
+    prepared: Option<Arc<IsolatedSession>>,
+}
+
+/// Where libedgetpu runs.
+#[derive(Debug)]
+enum Place {
+    Here(EdgeTpu),
+    #[cfg(target_os = "linux")]
+    Isolated(IsolatedEdgeTpu),
 }
 
 impl EdgeTpuDelegate {
-    /// Runs operators on `edge_tpu`. One open device serves any number of delegates and models.
+    /// Runs operators on `edge_tpu`, in this process. One open device serves any number of delegates and models.
+    ///
+    /// Does not know whether another process uses the device; [`open`](Self::open) does.
     pub fn new(edge_tpu: EdgeTpu) -> Self {
-        let name = format!("Edge TPU {}", edge_tpu.device()).into();
-        Self { edge_tpu, name }
+        let name = format!("Edge TPU {}", edge_tpu.device());
+        Self::at(Place::Here(edge_tpu), name)
+    }
+
+    /// Opens `device` in this process under its lock, so that no other process that uses corallite opens it. A device
+    /// that this process has open is shared.
+    ///
+    /// # Errors
+    /// Another process has the device, or libedgetpu does not open it.
+    pub fn open(
+        library: &'static EdgeTpuLibrary,
+        device: &DeviceRecord,
+        options: DelegateOptions,
+    ) -> Result<Self, DelegateError> {
+        let edge_tpu = open_shared(library, device, options)
+            .map_err(|source| DelegateError::device(&device.to_string(), source))?;
+        Ok(Self::new(edge_tpu))
+    }
+
+    /// Runs operators on a device in a process of its own. One open device serves any number of delegates and models.
+    #[cfg(target_os = "linux")]
+    pub fn isolated(edge_tpu: IsolatedEdgeTpu) -> Self {
+        let name = format!("Edge TPU {}", edge_tpu.device());
+        Self::at(Place::Isolated(edge_tpu), name)
+    }
+
+    fn at(place: Place, name: String) -> Self {
+        Self {
+            place,
+            name: name.into(),
+            #[cfg(target_os = "linux")]
+            prepared: None,
+        }
     }
 
     fn device_error(
         &self,
         source: impl std::error::Error + Send + Sync + 'static,
     ) -> DelegateError {
-        DelegateError::Device {
-            device: self.name.to_string(),
-            source: Box::new(source),
+        DelegateError::device(&self.name, source)
+    }
+
+    /// Prepares nodes wherever libedgetpu runs.
+    fn prepare_nodes(
+        &mut self,
+        nodes: &[(&[u8], Operands<'_>)],
+    ) -> Result<(Runner, Vec<Vec<Shape>>), DelegateError> {
+        match &self.place {
+            Place::Here(edge_tpu) => {
+                let mut builder = SessionBuilder::new(edge_tpu.clone());
+                let mut ids = Vec::with_capacity(nodes.len());
+                for (options, operands) in nodes {
+                    let id = builder
+                        .add_node(options, &operands.input_specs(), &operands.output_specs())
+                        .map_err(|source| self.device_error(source))?;
+                    ids.push(id);
+                }
+                let session = builder
+                    .prepare()
+                    .map_err(|source| self.device_error(source))?;
+                let shapes = ids
+                    .iter()
+                    .zip(nodes)
+                    .map(|(id, (_, operands))| {
+                        let declared = operands.outputs.iter().enumerate();
+                        declared
+                            .map(|(place, tensor)| {
+                                let shape = session.output_shape(*id, place);
+                                shape.unwrap_or(tensor.shape)
+                            })
+                            .collect()
+                    })
+                    .collect();
+                Ok((Runner::Here(Arc::new(Mutex::new(session)), ids), shapes))
+            }
+            #[cfg(target_os = "linux")]
+            Place::Isolated(edge_tpu) => {
+                let recipes: Vec<_> = nodes
+                    .iter()
+                    .map(|(options, operands)| NodeRecipe {
+                        options,
+                        inputs: operands.input_specs(),
+                        outputs: operands.output_specs(),
+                    })
+                    .collect();
+                let session = edge_tpu
+                    .prepare(&recipes)
+                    .map_err(|source| self.device_error(source))?;
+                let session = Arc::new(session);
+                let shapes = (0..nodes.len())
+                    .map(|node| session.output_shapes(node).to_vec())
+                    .collect();
+                self.prepared = Some(Arc::clone(&session));
+                Ok((Runner::Isolated(session), shapes))
+            }
         }
     }
 }
@@ -72,8 +175,7 @@ impl Delegate for EdgeTpuDelegate {
         nodes: &[Node<'_>],
         _: &Settings,
     ) -> Result<Vec<Prepared>, DelegateError> {
-        let mut builder = SessionBuilder::new(self.edge_tpu.clone());
-        let mut kernels = Vec::with_capacity(nodes.len());
+        let mut claimed = Vec::with_capacity(nodes.len());
         for (index, node) in nodes.iter().enumerate() {
             let operator = |source| DelegateError::Operator { index, source };
             let options = node.table().map_err(operator)?.custom_options();
@@ -87,161 +189,81 @@ impl Delegate for EdgeTpuDelegate {
                     node.place().1
                 );
             }
-            let operands = Operands::of(node).map_err(operator)?;
-            let id = builder
-                .add_node(
-                    options,
-                    &operands.specs(&operands.inputs),
-                    &operands.specs(&operands.outputs),
-                )
-                .map_err(|source| self.device_error(source))?;
-            kernels.push((id, operands));
+            claimed.push((options, Operands::of(node).map_err(operator)?));
         }
-        let session = builder
-            .prepare()
-            .map_err(|source| self.device_error(source))?;
-        let shapes: Vec<Vec<_>> = kernels
-            .iter()
-            .map(|(id, operands)| {
-                let shape = |place: usize| {
-                    session
-                        .output_shape(*id, place)
-                        .unwrap_or(operands.outputs[place].shape)
-                };
-                // Back from libedgetpu's order to the operator's.
-                operands
-                    .result_places
-                    .iter()
-                    .map(|&place| shape(place))
-                    .collect()
-            })
-            .collect();
-        let session = Arc::new(Mutex::new(session));
-        let prepared = kernels
-            .into_iter()
-            .zip(shapes)
-            .map(|((node, operands), shapes)| {
-                let stateful = operands
-                    .inputs
-                    .iter()
-                    .any(|tensor| tensor.declared().is_variable);
-                let kernel = EdgeTpuKernel {
-                    session: Arc::clone(&session),
-                    node,
-                    device: Arc::clone(&self.name),
-                    inputs: operands.input_slots,
-                    outputs: operands.output_slots,
-                };
-                let prepared = Prepared::new(kernel, shapes);
-                if stateful {
-                    prepared.stateful()
-                } else {
-                    prepared
-                }
-            });
+        let (runner, shapes) = self.prepare_nodes(&claimed)?;
+        let prepared = claimed.into_iter().zip(shapes).enumerate();
+        let prepared = prepared.map(|(node, ((_, operands), shapes))| {
+            // Back from libedgetpu's order to the operator's.
+            let places = operands.result_places.iter();
+            let results: Vec<Shape> = places
+                .filter_map(|&place| shapes.get(place).copied())
+                .collect();
+            let stateful = operands.is_stateful();
+            let kernel = EdgeTpuKernel {
+                runner: runner.clone(),
+                node,
+                device: Arc::clone(&self.name),
+                slots: operands.into_slots(),
+            };
+            let prepared = Prepared::new(kernel, results);
+            if stateful {
+                prepared.stateful()
+            } else {
+                prepared
+            }
+        });
         Ok(prepared.collect())
     }
-}
 
-/// The operands of an operator in libedgetpu's order: ascending tensor index, each once. TFLite hands them to the
-/// delegate so, and libedgetpu pairs them with the package's layers by position.
-struct Operands<'a> {
-    inputs: Vec<NodeTensor<'a>>,
-    input_slots: Vec<usize>,
-    outputs: Vec<NodeTensor<'a>>,
-    output_slots: Vec<usize>,
-    /// For each result of the operator, its place in `outputs`.
-    result_places: Vec<usize>,
-}
-
-impl<'a> Operands<'a> {
-    fn of(node: &Node<'a>) -> Result<Self, PrepareError> {
-        let operator = node.operator();
-        let mut inputs = Vec::new();
-        for slot in 0..operator.inputs.len() {
-            if let Some(tensor) = node.optional_input(slot, "input") {
-                inputs.push((slot, tensor));
-            }
-        }
-        inputs.sort_by_key(|(_, tensor)| tensor.index);
-        inputs.dedup_by_key(|(_, tensor)| tensor.index);
-        let mut outputs = Vec::new();
-        for slot in 0..operator.outputs.len() {
-            outputs.push((slot, node.output(slot, "output")?));
-        }
-        outputs.sort_by_key(|(_, tensor)| tensor.index);
-        for (operands, operand) in [(&inputs, "input"), (&outputs, "output")] {
-            if let Some((_, tensor)) = operands.get(MAX_OPERANDS) {
-                return Err(tensor.shape_error(format!("at most {MAX_OPERANDS} {operand}s")));
-            }
-        }
-        let mut result_places = vec![0; outputs.len()];
-        for (place, (slot, _)) in outputs.iter().enumerate() {
-            result_places[*slot] = place;
-        }
-        let (input_slots, inputs) = inputs.into_iter().unzip();
-        let (output_slots, outputs) = outputs.into_iter().unzip();
-        Ok(Self {
-            inputs,
-            input_slots,
-            outputs,
-            output_slots,
-            result_places,
-        })
-    }
-
-    fn specs(&self, tensors: &[NodeTensor<'_>]) -> Vec<TensorSpec> {
-        tensors
-            .iter()
-            .map(|tensor| {
-                let spec = TensorSpec::new(tensor.ty, tensor.shape);
-                let spec = match tensor.quantization {
-                    Some(quantization) => spec.quantized(
-                        quantization.scale().unwrap_or(1.0),
-                        quantization.zero_point(),
-                    ),
-                    None => spec,
-                };
-                if tensor.declared().is_variable {
-                    spec.variable()
-                } else {
-                    spec
-                }
-            })
-            .collect()
+    #[cfg(target_os = "linux")]
+    fn arena(&mut self, bytes: usize) -> Option<Box<dyn ArenaMemory>> {
+        let arena = self.prepared.take()?.arena(bytes)?;
+        Some(Box::new(arena))
     }
 }
 
-/// One delegated operator. The kernels of a model share a session, and take turns.
+/// Prepared nodes, wherever libedgetpu runs. The kernels of a model share them, and take turns.
+#[derive(Clone)]
+enum Runner {
+    Here(Arc<Mutex<Session>>, Vec<NodeId>),
+    #[cfg(target_os = "linux")]
+    Isolated(Arc<IsolatedSession>),
+}
+
+/// One delegated operator.
 struct EdgeTpuKernel {
-    session: Arc<Mutex<Session>>,
-    node: NodeId,
+    runner: Runner,
+    node: usize,
     device: Arc<str>,
-    inputs: Vec<usize>,
-    outputs: Vec<usize>,
+    slots: Slots,
 }
 
 impl Kernel for EdgeTpuKernel {
     fn eval(&self, io: &mut KernelIo<'_>) -> Result<(), EvalError> {
-        match self.outputs.len() {
-            0 => self.run::<0>(io),
-            1 => self.run::<1>(io),
-            2 => self.run::<2>(io),
-            3 => self.run::<3>(io),
-            4 => self.run::<4>(io),
-            5 => self.run::<5>(io),
-            6 => self.run::<6>(io),
-            7 => self.run::<7>(io),
-            8 => self.run::<8>(io),
-            9 => self.run::<9>(io),
-            10 => self.run::<10>(io),
-            11 => self.run::<11>(io),
-            12 => self.run::<12>(io),
-            13 => self.run::<13>(io),
-            14 => self.run::<14>(io),
-            15 => self.run::<15>(io),
-            _ => self.run::<MAX_OPERANDS>(io),
-        }
+        self.slots.with_bytes(io, |inputs, outputs| {
+            let inputs = inputs.iter().copied();
+            let outputs = outputs.iter_mut().map(|bytes| &mut **bytes);
+            let failed = |fault, reason| EvalError::Device {
+                device: self.device.to_string(),
+                fault,
+                reason,
+            };
+            match &self.runner {
+                Runner::Here(session, nodes) => {
+                    let Some(&node) = nodes.get(self.node) else {
+                        return Err(EvalError::Operand { slot: self.node });
+                    };
+                    lock(session)
+                        .invoke(node, inputs, outputs)
+                        .map_err(|error| failed(DeviceFault::Failed, error.to_string()))
+                }
+                #[cfg(target_os = "linux")]
+                Runner::Isolated(session) => session
+                    .invoke(self.node, inputs, outputs)
+                    .map_err(|error| failed(error.fault(), Reason(&error).to_string())),
+            }
+        })
     }
 
     fn name(&self) -> &'static str {
@@ -251,29 +273,16 @@ impl Kernel for EdgeTpuKernel {
     fn runs_on(&self) -> RunsOn {
         RunsOn::EdgeTpu
     }
+
+    fn reset(&self) {
+        match &self.runner {
+            Runner::Here(session, _) => lock(session).reset_variables(),
+            #[cfg(target_os = "linux")]
+            Runner::Isolated(session) => session.reset(),
+        }
+    }
 }
 
-impl EdgeTpuKernel {
-    fn run<const OUTPUTS: usize>(&self, io: &mut KernelIo<'_>) -> Result<(), EvalError> {
-        // A slot that the operator does not have is an operand left out.
-        let inputs: [usize; MAX_OPERANDS] =
-            std::array::from_fn(|place| self.inputs.get(place).copied().unwrap_or(usize::MAX));
-        let outputs: [usize; OUTPUTS] =
-            std::array::from_fn(|place| self.outputs.get(place).copied().unwrap_or(usize::MAX));
-        let Views {
-            inputs,
-            mut outputs,
-            ..
-        } = io.views(inputs, outputs, [])?;
-        let inputs = inputs.iter().flatten().map(|tensor| tensor.bytes());
-        let outputs = outputs.iter_mut().map(|tensor| tensor.bytes_mut());
-        let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
-        session
-            .invoke(self.node, inputs, outputs)
-            .map_err(|error| EvalError::Device {
-                device: self.device.to_string(),
-                fault: DeviceFault::Failed,
-                reason: error.to_string(),
-            })
-    }
+fn lock(session: &Mutex<Session>) -> MutexGuard<'_, Session> {
+    session.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -18,6 +18,19 @@ pub enum DelegateError {
     Count { claimed: usize, prepared: usize },
 }
 
+impl DelegateError {
+    #[cfg(unix)]
+    pub(super) fn device(
+        device: &str,
+        source: impl std::error::Error + Send + Sync + 'static,
+    ) -> Self {
+        Self::Device {
+            device: device.to_owned(),
+            source: Box::new(source),
+        }
+    }
+}
+
 impl fmt::Display for DelegateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

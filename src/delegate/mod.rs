@@ -5,7 +5,9 @@
 //!
 //! | file | content |
 //! | --- | --- |
-//! | `edgetpu.rs` | [`EdgeTpuDelegate`]: libedgetpu in this process |
+//! | `edgetpu.rs` | [`EdgeTpuDelegate`]: libedgetpu in this process or in one of its own |
+//! | `operands.rs` | operands in libedgetpu's order |
+//! | `isolated/` | libedgetpu in a process of its own |
 //! | `absent.rs` | [`AbsentEdgeTpu`]: claims operators, to look at the rest of a model |
 //! | `compiled.rs` | what a model has for the Edge TPU |
 //! | `request.rs` | [`DeviceRequest`]: which device, with which options |
@@ -22,6 +24,10 @@ mod compiled;
 mod edgetpu;
 mod error;
 mod examine;
+#[cfg(target_os = "linux")]
+pub mod isolated;
+#[cfg(unix)]
+mod operands;
 mod placement;
 mod request;
 
@@ -55,4 +61,20 @@ pub trait Delegate: Send {
         nodes: &[Node<'_>],
         settings: &Settings,
     ) -> Result<Vec<Prepared>, DelegateError>;
+
+    /// Memory for the arena of the interpreter that is being built, at least `bytes` bytes, if the operators prepared
+    /// last run best on memory of the delegate's choice. Asked once, after `prepare`.
+    fn arena(&mut self, bytes: usize) -> Option<Box<dyn ArenaMemory>> {
+        let _ = bytes;
+        None
+    }
+}
+
+/// Zeroed memory that holds every tensor an inference computes, at a multiple of 16.
+pub trait ArenaMemory: std::fmt::Debug + Send + Sync {
+    /// All bytes.
+    fn bytes(&self) -> &[u8];
+
+    /// All bytes, for writing.
+    fn bytes_mut(&mut self) -> &mut [u8];
 }

@@ -66,6 +66,14 @@ impl SearchPath {
         }
     }
 
+    /// The libraries at these paths, in this order.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn of(candidates: impl IntoIterator<Item = PathBuf>) -> Self {
+        Self {
+            candidates: candidates.into_iter().collect(),
+        }
+    }
+
     /// The library in `CORALLITE_LIBEDGETPU` if that is set and not empty, else the installed one.
     pub fn from_environment() -> Self {
         match std::env::var_os(LIBRARY_VARIABLE) {

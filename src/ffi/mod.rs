@@ -3,7 +3,8 @@
 //! Owns every byte that crosses the border to libedgetpu: the run-time loader ([`library`]), the C API of
 //! `edgetpu_c.h` ([`edgetpu`], [`open`]), the TFLite structs as libedgetpu reads them ([`tflite`]), and the part of
 //! the TFLite interpreter that its delegate calls back into ([`host`]). Knows nothing of models, packages, operators
-//! or arenas: a node is a blob of custom options with input and output tensors.
+//! or arenas: a node is a blob of custom options with input and output tensors. What it takes to do the same from
+//! another process, memory that two processes map and a way to wake each other, is in `isolation`.
 //!
 //! All `unsafe` of the Edge TPU path is in this folder; everything public here is safe to call.
 //!
@@ -16,9 +17,11 @@
 
 pub mod edgetpu;
 pub mod host;
+#[cfg(target_os = "linux")]
+pub(crate) mod isolation;
 pub mod library;
 pub mod open;
-mod stderr;
+pub(crate) mod stderr;
 pub mod tflite;
 
 pub use edgetpu::{

@@ -85,19 +85,7 @@ impl EdgeTpu {
         options: DelegateOptions,
         kept: Option<Box<dyn Any + Send + Sync>>,
     ) -> Result<Self, OpenError> {
-        let listed = library.devices();
-        if !listed.contains(device) {
-            return Err(OpenError::NotListed {
-                device: device.clone(),
-                listed,
-            });
-        }
-        let Ok(path) = CString::new(device.path.as_str()) else {
-            return Err(OpenError::NotListed {
-                device: device.clone(),
-                listed,
-            });
-        };
+        let path = listed_path(library, device)?;
         let tap = StderrTap::start();
         if tap.is_some() {
             library.apply_verbosity(1);
@@ -105,23 +93,44 @@ impl EdgeTpu {
         let delegate = library.create_delegate(device.kind, &path, options);
         library.restore_verbosity();
         let lines = tap.map(StderrTap::finish).unwrap_or_default();
-        match delegate {
-            Some(delegate) => {
-                log::info!("opened {device}");
-                Ok(Self {
-                    open: Arc::new(OpenDelegate {
-                        library,
-                        device: device.clone(),
-                        delegate,
-                        _kept: kept,
-                    }),
-                })
-            }
-            None => Err(OpenError::Refused {
-                device: device.clone(),
-                reason: reason(&lines),
+        Self::opened(library, device, delegate, kept, || reason(&lines))
+    }
+
+    /// As [`open`](Self::open), and stderr stays as it is: whoever reads it learns the reason of a failure there.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn open_talking(
+        library: &'static EdgeTpuLibrary,
+        device: &DeviceRecord,
+        options: DelegateOptions,
+    ) -> Result<Self, OpenError> {
+        let path = listed_path(library, device)?;
+        library.apply_verbosity(1);
+        let delegate = library.create_delegate(device.kind, &path, options);
+        library.restore_verbosity();
+        Self::opened(library, device, delegate, None, || None)
+    }
+
+    fn opened(
+        library: &'static EdgeTpuLibrary,
+        device: &DeviceRecord,
+        delegate: Option<NonNull<TfLiteDelegate>>,
+        kept: Option<Box<dyn Any + Send + Sync>>,
+        reason: impl FnOnce() -> Option<String>,
+    ) -> Result<Self, OpenError> {
+        let device = device.clone();
+        let Some(delegate) = delegate else {
+            let reason = reason();
+            return Err(OpenError::Refused { device, reason });
+        };
+        log::info!("opened {device}");
+        Ok(Self {
+            open: Arc::new(OpenDelegate {
+                library,
+                device,
+                delegate,
+                _kept: kept,
             }),
-        }
+        })
     }
 
     /// The device.
@@ -153,6 +162,18 @@ impl WeakEdgeTpu {
     /// The device, if it is still open.
     pub(crate) fn upgrade(&self) -> Option<EdgeTpu> {
         self.0.upgrade().map(|open| EdgeTpu { open })
+    }
+}
+
+/// The path of a device that is in the library's list now.
+fn listed_path(library: &EdgeTpuLibrary, device: &DeviceRecord) -> Result<CString, OpenError> {
+    let listed = library.devices();
+    match CString::new(device.path.as_str()) {
+        Ok(path) if listed.contains(device) => Ok(path),
+        _ => Err(OpenError::NotListed {
+            device: device.clone(),
+            listed,
+        }),
     }
 }
 

@@ -165,7 +165,7 @@ impl Splitter {
 }
 
 /// Level of a line in libedgetpu's form `I file.cc:12] text`; `None` for any other line.
-fn level(line: &str) -> Option<log::Level> {
+pub(crate) fn level(line: &str) -> Option<log::Level> {
     let (letter, rest) = line.split_once(' ')?;
     let level = match letter {
         "I" => log::Level::Info,
@@ -183,14 +183,18 @@ fn level(line: &str) -> Option<log::Level> {
 
 /// The line that says most about a failed open: the last one that speaks of a failure, else the last one; without the
 /// level and the place in libedgetpu's source.
-pub(super) fn reason(lines: &[String]) -> Option<String> {
+pub(crate) fn reason(lines: &[String]) -> Option<String> {
     let speaks = |line: &&String| line.contains("ailed") || line.contains("rror");
     let line = lines.iter().rev().find(speaks).or(lines.last())?;
-    Some(
-        line.split_once("] ")
-            .map_or(line.as_str(), |(_, text)| text)
-            .to_owned(),
-    )
+    Some(words(line).to_owned())
+}
+
+/// A line of libedgetpu without its level and its place in the source; any other line as it is.
+pub(crate) fn words(line: &str) -> &str {
+    match (level(line), line.split_once("] ")) {
+        (Some(_), Some((_, text))) => text,
+        _ => line,
+    }
 }
 
 #[cfg(test)]

@@ -107,7 +107,7 @@ pub(super) fn lay_out(
         outputs: subgraph.outputs.iter().map(operand).collect(),
         steps,
         variables,
-        arena: Arena::new(plan.bytes),
+        arena: Arena::for_delegates(plan.bytes, &mut runtime.delegates),
         arena_bytes: plan.bytes,
         memory: plan.bytes + folded_bytes,
         folded: known.constants,

@@ -280,8 +280,10 @@ impl Program {
             }
         }
         for step in &mut self.steps {
-            if let Action::Control(control) = &mut step.action {
-                control.reset();
+            match &mut step.action {
+                Action::Control(control) => control.reset(),
+                Action::Kernel(kernel) => kernel.reset(),
+                Action::Alias | Action::Constant => {}
             }
         }
         for control in self.tail.iter_mut().flat_map(|tail| tail.controls_mut()) {

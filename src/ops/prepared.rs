@@ -66,6 +66,9 @@ pub trait Kernel: Send {
     /// `<primitive>.<variant>`, such as `conv_2d.reference`.
     fn name(&self) -> &'static str;
 
+    /// Sets state that the kernel keeps for itself back to its first value.
+    fn reset(&self) {}
+
     /// What computes it.
     fn runs_on(&self) -> RunsOn {
         RunsOn::Cpu

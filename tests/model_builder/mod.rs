@@ -11,6 +11,7 @@ pub const INT32: i8 = 2;
 pub const UINT8: i8 = 3;
 pub const INT64: i8 = 4;
 pub const BOOL: i8 = 6;
+pub const INT16: i8 = 7;
 pub const INT8: i8 = 9;
 pub const RESOURCE: i8 = 13;
 
@@ -57,6 +58,8 @@ pub struct Operator {
     pub outputs: Vec<i32>,
     /// The number of the option table in its union, and its fields by id.
     pub options: Option<(u8, Vec<(u16, Field)>)>,
+    /// Of custom operators.
+    pub custom_options: Option<Vec<u8>>,
 }
 
 /// A named entry point.
@@ -191,31 +194,31 @@ pub fn doubling() -> Model {
     }
 }
 
-type Builder = FlatBufferBuilder<'static>;
-type Offset = WIPOffset<UnionWIPOffset>;
+pub type Builder = FlatBufferBuilder<'static>;
+pub type Offset = WIPOffset<UnionWIPOffset>;
 
 /// The place of field `id` in the vtable.
-fn slot(id: u16) -> u16 {
+pub fn slot(id: u16) -> u16 {
     4 + 2 * id
 }
 
-fn offset<T>(of: WIPOffset<T>) -> Offset {
+pub fn offset<T>(of: WIPOffset<T>) -> Offset {
     WIPOffset::new(of.value())
 }
 
 /// A table whose fields `fill` pushes.
-fn table(b: &mut Builder, fill: impl FnOnce(&mut Builder)) -> Offset {
+pub fn table(b: &mut Builder, fill: impl FnOnce(&mut Builder)) -> Offset {
     let start = b.start_table();
     fill(b);
     let end = b.end_table(start);
     offset(end)
 }
 
-fn vector<T: Push<Output: 'static> + Copy>(b: &mut Builder, items: &[T]) -> Offset {
+pub fn vector<T: Push<Output: 'static> + Copy>(b: &mut Builder, items: &[T]) -> Offset {
     offset(b.create_vector(items))
 }
 
-fn text(b: &mut Builder, text: &str) -> Offset {
+pub fn text(b: &mut Builder, text: &str) -> Offset {
     offset(b.create_string(text))
 }
 
@@ -356,7 +359,7 @@ impl Operator {
         })
     }
 
-    /// Operator: 0 opcode_index, 1 inputs, 2 outputs, 3 and 4 builtin_options.
+    /// Operator: 0 opcode_index, 1 inputs, 2 outputs, 3 and 4 builtin_options, 5 custom_options.
     fn write(&self, b: &mut Builder, code: u32) -> Offset {
         let inputs = vector(b, &self.inputs);
         let outputs = vector(b, &self.outputs);
@@ -384,6 +387,7 @@ impl Operator {
             });
             (*number, options)
         });
+        let custom = self.custom_options.as_ref().map(|bytes| vector(b, bytes));
         table(b, |b| {
             b.push_slot_always::<u32>(slot(0), code);
             b.push_slot_always(slot(1), inputs);
@@ -391,6 +395,9 @@ impl Operator {
             if let Some((number, options)) = options {
                 b.push_slot_always::<u8>(slot(3), number);
                 b.push_slot_always(slot(4), options);
+            }
+            if let Some(custom) = custom {
+                b.push_slot_always(slot(5), custom);
             }
         })
     }

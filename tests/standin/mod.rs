@@ -116,6 +116,29 @@ fn target_triple(profile: &Path) -> Option<String> {
     name.contains("-linux-").then(|| name.to_owned())
 }
 
+/// This test program as the worker of its isolated devices: it must have a test `worker_process` that calls
+/// `worker_main`. Locks lie beside `standin`, because the copies share a device path and not a device.
+#[cfg(target_os = "linux")]
+pub fn worker(standin: &StandIn) -> corallite::delegate::isolated::WorkerProgram {
+    use corallite::delegate::isolated::WorkerProgram;
+    let command = this_test();
+    let mut program =
+        WorkerProgram::at(command.get_program()).variable("CORALLITE_LOCK_DIR", &standin.directory);
+    let arguments = [
+        "--exact",
+        "worker_process",
+        "--test-threads=1",
+        "--nocapture",
+    ];
+    for argument in command
+        .get_args()
+        .chain(arguments.iter().map(std::ffi::OsStr::new))
+    {
+        program = program.argument(argument);
+    }
+    program
+}
+
 /// A command that runs this test program again, under the emulator it runs under itself.
 pub fn this_test() -> Command {
     let own = std::env::current_exe().expect("path of this test");

@@ -38,3 +38,5 @@ mod tensors;
 pub use error::{HostError, Side};
 pub use session::{NodeId, Session, SessionBuilder};
 pub use tensors::TensorSpec;
+#[cfg(target_os = "linux")]
+pub(crate) use tensors::fill_with_zero_point;

@@ -173,7 +173,7 @@ pub(super) fn can_be_read_in_place(bytes: &[u8], len: usize) -> bool {
 }
 
 /// Fills state with the element that stands for zero.
-pub(super) fn fill_with_zero_point(bytes: &mut [u8], ty: TensorType, zero_point: i32) {
+pub(crate) fn fill_with_zero_point(bytes: &mut [u8], ty: TensorType, zero_point: i32) {
     // Truncation keeps the bits of every value the type can hold; the model's verifier refuses others.
     let word = zero_point.to_le_bytes();
     match ty {
