@@ -71,3 +71,96 @@ fn the_unit_uses_the_groups_of_the_rules() {
     }
     assert!(unit.contains("ReadWritePaths=/run/lock"));
 }
+
+/// What stands between the fences of a language.
+fn blocks<'a>(page: &'a str, language: &str) -> Vec<&'a str> {
+    let fence = format!("```{language}\n");
+    page.split(fence.as_str())
+        .skip(1)
+        .filter_map(|rest| rest.split("```").next())
+        .collect()
+}
+
+#[test]
+fn commands_of_the_pages_are_shell() {
+    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("hardware-tests/README.md");
+    let readme = std::fs::read_to_string(readme).expect("hardware-tests/README.md");
+    let page = page();
+    let blocks = [blocks(&page, "sh"), blocks(&readme, "sh")].concat();
+    assert!(blocks.len() >= 8);
+    for block in blocks {
+        let output = std::process::Command::new("sh")
+            .args(["-n", "-c", block])
+            .output()
+            .expect("a shell");
+        let words = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{block}\n{words}");
+    }
+}
+
+#[test]
+fn every_test_on_a_device_is_explained() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("hardware-tests");
+    let read = |name: &str| std::fs::read_to_string(folder.join(name)).expect("a file");
+    let (list, readme) = (read("hardware.rs"), read("README.md"));
+    let (_, list) = list.split_once("tests! {\n").expect("the list");
+    let names: Vec<&str> = list
+        .lines()
+        .filter_map(|line| line.trim().split_once(", crate::"))
+        .map(|(name, _)| name)
+        .collect();
+    assert!(names.len() >= 9);
+    for name in names {
+        assert!(readme.contains(&format!("`{name}`")), "{name}");
+    }
+}
+
+#[test]
+fn the_rules_match_vendor_and_product_together() {
+    let rules: Vec<&str> = UDEV_RULES
+        .lines()
+        .filter(|line| !line.starts_with('#') && !line.is_empty())
+        .collect();
+    // Bootloader and running firmware of the stick, and the modules' class.
+    for identity in [("1a6e", "089a"), ("18d1", "9302")] {
+        let (vendor, product) = identity;
+        let (vendor, product) = (
+            format!("ATTR{{idVendor}}==\"{vendor}\""),
+            format!("ATTR{{idProduct}}==\"{product}\""),
+        );
+        let matching = rules
+            .iter()
+            .filter(|rule| rule.contains(&vendor) && rule.contains(&product));
+        assert_eq!(matching.count(), 1, "{identity:?}");
+    }
+    assert!(
+        rules
+            .iter()
+            .any(|rule| rule.starts_with("SUBSYSTEM==\"apex\""))
+    );
+    assert_eq!(rules.len(), 3);
+    // udev and systemd have checkers of their own, where they are installed.
+    for (program, arguments, file) in [
+        ("udevadm", &["verify"][..], "60-edgetpu.rules"),
+        ("systemd-analyze", &["verify"], "edgetpu-app.service"),
+    ] {
+        let path = docs().join("system").join(file);
+        match std::process::Command::new(program)
+            .args(arguments)
+            .arg(&path)
+            .output()
+        {
+            Err(_) => eprintln!("SKIPPED: {program} {}: not installed", arguments[0]),
+            Ok(output) => {
+                let words = String::from_utf8_lossy(&output.stderr);
+                // The example's program is not there, which is all it may find.
+                let others = words
+                    .lines()
+                    .filter(|line| !line.contains("/usr/local/bin/example"));
+                let unknown =
+                    others.filter(|line| line.contains("Unknown") || line.contains("invalid"));
+                assert_eq!(unknown.count(), 0, "{words}");
+            }
+        }
+    }
+}

@@ -117,13 +117,11 @@ fn target_triple(profile: &Path) -> Option<String> {
 }
 
 /// This test program as the worker of its isolated devices: it must have a test `worker_process` that calls
-/// `worker_main`. Locks lie beside `standin`, because the copies share a device path and not a device.
+/// `worker_main`.
 #[cfg(target_os = "linux")]
-pub fn worker(standin: &StandIn) -> corallite::delegate::isolated::WorkerProgram {
-    use corallite::delegate::isolated::WorkerProgram;
+pub fn this_test_as_worker() -> corallite::delegate::isolated::WorkerProgram {
     let command = this_test();
-    let mut program =
-        WorkerProgram::at(command.get_program()).variable("CORALLITE_LOCK_DIR", &standin.directory);
+    let mut program = corallite::delegate::isolated::WorkerProgram::at(command.get_program());
     let arguments = [
         "--exact",
         "worker_process",
@@ -137,6 +135,12 @@ pub fn worker(standin: &StandIn) -> corallite::delegate::isolated::WorkerProgram
         program = program.argument(argument);
     }
     program
+}
+
+/// The same for a copy: its locks lie beside it, because the copies share a device path and not a device.
+#[cfg(target_os = "linux")]
+pub fn worker(standin: &StandIn) -> corallite::delegate::isolated::WorkerProgram {
+    this_test_as_worker().variable("CORALLITE_LOCK_DIR", &standin.directory)
 }
 
 /// A command that runs this test program again, under the emulator it runs under itself.

@@ -76,10 +76,9 @@ static HAS_WORKER_MAIN: AtomicBool = AtomicBool::new(false);
 /// or closes the device, and never returns.
 ///
 /// ```
-/// fn main() {
-///     corallite::delegate::isolated::worker_main();
-///     // arguments, logging, devices, models
-/// }
+/// // First in main:
+/// corallite::delegate::isolated::worker_main();
+/// // Then arguments, logging, devices, models.
 /// ```
 pub fn worker_main() {
     worker::become_worker();

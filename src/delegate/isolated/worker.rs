@@ -163,9 +163,12 @@ fn start(socket: &UnixStream) -> Result<(Mailbox, EdgeTpu, DeviceLock), Failure>
     let edge_tpu =
         EdgeTpu::open_talking(library, &device, options).map_err(|error| match error {
             OpenError::Refused { .. } => Failure::NotOpened,
-            error => Failure::NotListed {
-                reason: error.to_string(),
-            },
+            error => {
+                // The application names the device itself.
+                let (reason, name) = (error.to_string(), format!("{device} is "));
+                let reason = reason.strip_prefix(&name).unwrap_or(&reason).to_owned();
+                Failure::NotListed { reason }
+            }
         })?;
     let opened = Reply::Opened {
         library: library.version().to_string(),

@@ -211,15 +211,12 @@ fn attach(message: &mut libc::msghdr, ancillary: &mut Ancillary, file: BorrowedF
     message.msg_controllen = unsafe { libc::CMSG_SPACE(payload) } as _;
     // SAFETY: the message's ancillary bytes are set just above and longer than a header.
     let header = unsafe { libc::CMSG_FIRSTHDR(message) };
-    let filled = libc::cmsghdr {
-        // SAFETY: arithmetic on a number.
-        cmsg_len: unsafe { libc::CMSG_LEN(payload) } as _,
-        cmsg_level: libc::SOL_SOCKET,
-        cmsg_type: libc::SCM_RIGHTS,
-        ..
-        // SAFETY: a header of zeros is a valid one.
-        unsafe { std::mem::zeroed() }
-    };
+    // SAFETY: a header of zeros is a valid one; some C libraries have private padding in it.
+    let mut filled: libc::cmsghdr = unsafe { std::mem::zeroed() };
+    // SAFETY: arithmetic on a number.
+    filled.cmsg_len = unsafe { libc::CMSG_LEN(payload) } as _;
+    filled.cmsg_level = libc::SOL_SOCKET;
+    filled.cmsg_type = libc::SCM_RIGHTS;
     // SAFETY: the header lies in the ancillary bytes, aligned by their type.
     unsafe { header.write(filled) };
     // SAFETY: as above.
