@@ -11,7 +11,7 @@ mod standin;
 
 use compiled_model::{edge_tpu_operator, layer};
 use corallite::delegate::EdgeTpuDelegate;
-use corallite::delegate::isolated::{IsolatedEdgeTpu, Isolation, worker_main};
+use corallite::delegate::isolated::{IsolatedEdgeTpu, Isolation, IsolationError, worker_main};
 use corallite::ffi::{DelegateOptions, EdgeTpu, EdgeTpuLibrary, SearchPath};
 use corallite::interpreter::InterpreterBuilder;
 use corallite::ops::RunsOn;
@@ -306,20 +306,28 @@ fn a_delegated_inference_allocates_nothing() {
     }
 }
 
-/// The lock of a device that is open in this process is told to be here.
+/// This process may open a device again, which it then shares; its worker, another process, may not.
 #[test]
-fn a_device_opened_with_its_lock_is_not_opened_twice() {
+fn a_device_opened_in_this_process_is_locked_to_others() {
     let standin = StandIn::new(&[("devices", "usb:/sys/bus/usb/devices/77-1.4")]);
     let search = SearchPath::named(standin.library());
     let library = EdgeTpuLibrary::open(&search).expect("the stand-in loads");
     let device = library.devices().remove(0);
-    let options = DelegateOptions::default();
-    let first = EdgeTpuDelegate::open(library, &device, options).expect("it opens");
-    let error = EdgeTpuDelegate::open(library, &device, options).expect_err("it is open");
-    assert!(
-        error.to_string().contains("already open in this process"),
-        "{error}"
-    );
-    drop(first);
-    EdgeTpuDelegate::open(library, &device, options).expect("it opens again");
+    let open = || EdgeTpuDelegate::open(library, &device, DelegateOptions::default());
+    let handles = [open().expect("it opens"), open().expect("it is shared")];
+    // With the directory for locks that this process uses.
+    let isolation = Isolation::default()
+        .worker(standin::this_test_as_worker())
+        .library(search);
+    let error = isolation.clone().open(&device).expect_err("it is open");
+    let IsolationError::DeviceBusy {
+        holder: Some(holder),
+        ..
+    } = &error
+    else {
+        panic!("{error:?}")
+    };
+    assert_eq!(holder.pid, std::process::id());
+    drop(handles);
+    isolation.open(&device).expect("it is free");
 }
