@@ -49,7 +49,13 @@ fn links_lead_to_files() {
         .skip(1)
         .filter_map(|rest| rest.split(')').next())
     {
-        assert!(docs().join(link).is_file(), "{link}");
+        let (file, heading) = link.split_once('#').unwrap_or((link, ""));
+        assert!(file.is_empty() || docs().join(file).is_file(), "{link}");
+        if file.is_empty() {
+            let as_link = |title: &str| title.trim().to_lowercase().replace(' ', "-");
+            let mut titles = page.lines().filter_map(|line| line.strip_prefix("## "));
+            assert!(titles.any(|title| as_link(title) == heading), "{link}");
+        }
         links += 1;
     }
     assert!(links >= 2);

@@ -59,10 +59,19 @@ impl Engine {
 /// The uncompiled model, whose tensors have the names of the package's layers.
 pub struct Twin {
     interpreter: Interpreter,
-    /// The model's input that each input layer is.
-    inputs: Vec<usize>,
+    inputs: Vec<Feed>,
     /// The tensor that each output layer is.
     outputs: Vec<usize>,
+}
+
+/// How an input layer gets its value.
+struct Feed {
+    /// The model's input to write to.
+    input: usize,
+    /// The layer is not that input but this tensor: the compiler left the operators before it to the CPU. They turn
+    /// uint8 into the int8 of the same meaning, so the input is the layer with other signs; whether that is true is seen
+    /// in the run.
+    behind: Option<usize>,
 }
 
 impl Twin {
@@ -73,22 +82,31 @@ impl Twin {
         let named = |layer: &Layer, tensor: &usize| {
             graph.tensor_name(&subgraph.tensors[*tensor]) == layer.name
         };
+        let result = |layer: &Layer| {
+            let mut results = subgraph
+                .operators
+                .iter()
+                .flat_map(|operator| operator.outputs.iter().copied());
+            results.find(|tensor| named(layer, tensor))
+        };
         let input = |layer: &Layer| {
             let found = subgraph
                 .inputs
                 .iter()
                 .position(|tensor| named(layer, tensor));
-            found.ok_or_else(|| format!("no input {}", layer.name))
+            match (found, result(layer)) {
+                (Some(input), _) => Ok(Feed {
+                    input,
+                    behind: None,
+                }),
+                (None, behind @ Some(_)) if subgraph.inputs.len() == 1 => {
+                    Ok(Feed { input: 0, behind })
+                }
+                _ => Err(format!("no input {}", layer.name)),
+            }
         };
-        let output = |layer: &Layer| {
-            let mut results = subgraph
-                .operators
-                .iter()
-                .flat_map(|operator| operator.outputs.iter().copied());
-            results
-                .find(|tensor| named(layer, tensor))
-                .ok_or_else(|| format!("no result {}", layer.name))
-        };
+        let output =
+            |layer: &Layer| result(layer).ok_or_else(|| format!("no result {}", layer.name));
         Ok(Self {
             inputs: layers.inputs.iter().map(input).collect::<Result<_, _>>()?,
             outputs: layers
@@ -103,18 +121,26 @@ impl Twin {
     }
 
     fn run(&mut self, inputs: &[&[u8]], outputs: &mut [Vec<u8>]) -> Result<(), String> {
-        for (&input, bytes) in self.inputs.iter().zip(inputs) {
+        for (feed, bytes) in self.inputs.iter().zip(inputs) {
             let mut tensor = self
                 .interpreter
-                .input_mut(input)
+                .input_mut(feed.input)
                 .map_err(|error| error.to_string())?;
             tensor
                 .copy_from_bytes(bytes)
                 .map_err(|error| error.to_string())?;
+            if feed.behind.is_some() {
+                tensor.bytes_mut().iter_mut().for_each(|byte| *byte ^= 0x80);
+            }
         }
+        let feeds = &self.inputs;
+        let mut as_expected = true;
         let wanted = &self.outputs;
         let mut take = |event: &OperatorEvent<'_>| {
             for (tensor, result) in event.outputs() {
+                for (feed, bytes) in feeds.iter().zip(inputs) {
+                    as_expected &= feed.behind != Some(tensor) || result.bytes() == *bytes;
+                }
                 for (place, output) in wanted.iter().zip(&mut *outputs) {
                     if *place == tensor && output.len() == result.bytes().len() {
                         output.copy_from_slice(result.bytes());
@@ -124,7 +150,15 @@ impl Twin {
         };
         self.interpreter
             .invoke_observed(&mut take)
-            .map_err(|error| error.to_string())
+            .map_err(|error| error.to_string())?;
+        if as_expected {
+            Ok(())
+        } else {
+            Err(
+                "Internal: what stands before a layer in the twin is none of the known forms."
+                    .to_owned(),
+            )
+        }
     }
 }
 

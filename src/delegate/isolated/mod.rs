@@ -38,7 +38,7 @@
 //!
 //! Arena and operands are shared memory: the device's inputs and outputs are not copied for the other process. What is
 //! copied is what libedgetpu's defects force in one process too (int8 and int16 inputs, state). The rest is one wake-up
-//! per direction, some 10 to 30 microseconds on common machines: see `benches/results`.
+//! per direction, about 10 microseconds on a PC: see `benches/results/edge_tpu.md`.
 //!
 //! | file | content |
 //! | --- | --- |
