@@ -29,7 +29,7 @@ pub use builder::{
 };
 pub use error::{AccessError, BuildError, InvokeError};
 pub use invoke::Interpreter;
-pub use observer::{Observer, OperatorEvent, OperatorInfo};
+pub use observer::{Observer, OperatorEvent, OperatorInfo, OperatorResults};
 pub use signature::SignatureRunner;
 
 pub use crate::ops::MissingOperator;

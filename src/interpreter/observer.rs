@@ -1,8 +1,9 @@
 //! A look at every operator while a model runs.
 
+use super::program::{Action, Step};
 use super::tensors::Tensors;
-use crate::model::OperatorKind;
-use crate::ops::{Operand, RunsOn};
+use crate::model::{Graph, OperatorKind, Tensor};
+use crate::ops::{EvalError, KernelIo, Operand, Place, RunsOn};
 use crate::tensor::TensorRef;
 use std::time::Duration;
 
@@ -13,6 +14,12 @@ pub trait Observer {
     /// Called after each operator. Operators without work of their own are seen too: results that only give their
     /// operand another shape, and constants computed when the interpreter was built.
     fn operator(&mut self, event: &OperatorEvent<'_>);
+
+    /// Called after [`operator`](Self::operator), for observers that change what the operators behind it read. Operators
+    /// whose shapes depend on values are not offered.
+    fn results(&mut self, results: &mut OperatorResults<'_>) {
+        let _ = results;
+    }
 }
 
 impl<F: FnMut(&OperatorEvent<'_>)> Observer for F {
@@ -45,6 +52,57 @@ impl<'a> OperatorEvent<'a> {
         let tensors = self.tensors;
         let outputs = self.outputs.iter();
         outputs.filter_map(move |operand| Some((operand.tensor, tensors.view(operand).ok()?)))
+    }
+}
+
+/// The results of one operator that just ran, before any other has read them.
+pub struct OperatorResults<'a> {
+    pub(super) info: OperatorInfo<'a>,
+    pub(super) step: &'a Step,
+    pub(super) graph: &'a Graph,
+    pub(super) declared: &'a [Tensor],
+    pub(super) folded: &'a [Box<[u64]>],
+    pub(super) arena: &'a mut [u8],
+}
+
+impl OperatorResults<'_> {
+    /// Which operator it is and what runs it.
+    pub fn info(&self) -> OperatorInfo<'_> {
+        self.info
+    }
+
+    /// The sums of products plus bias behind each element of result 0, in units of the accumulator; `None` of operators
+    /// that have none, and of kernel variants that do not keep them (the reference kernels do).
+    ///
+    /// # Errors
+    /// As the operator itself.
+    pub fn accumulators(&mut self) -> Result<Option<Vec<f64>>, EvalError> {
+        let Action::Kernel(kernel) = &self.step.action else {
+            return Ok(None);
+        };
+        let operands = &self.step.operands;
+        let mut io = KernelIo::new(self.graph, self.declared, operands, self.folded, self.arena);
+        kernel.accumulators(&mut io)
+    }
+
+    /// Replaces the value of tensor `index`, where it is a result that lies in the arena and `bytes` is its size. Says
+    /// whether it did.
+    pub fn replace(&mut self, index: usize, bytes: &[u8]) -> bool {
+        let mut outputs = self.step.operands.outputs.iter();
+        let Some(Operand {
+            place: Place::Arena(range),
+            ..
+        }) = outputs.find(|operand| operand.tensor == index)
+        else {
+            return false;
+        };
+        match self.arena.get_mut(range.clone()) {
+            Some(to) if to.len() == bytes.len() => {
+                to.copy_from_slice(bytes);
+                true
+            }
+            _ => false,
+        }
     }
 }
 

@@ -6,7 +6,7 @@
 use super::arena::Arena;
 use super::control::{Control, Given};
 use super::error::InvokeError;
-use super::observer::{Observer, OperatorEvent, OperatorInfo};
+use super::observer::{Observer, OperatorEvent, OperatorInfo, OperatorResults};
 use super::runtime::Runtime;
 use super::tail::Tail;
 use super::tensors::Tensors;
@@ -105,6 +105,15 @@ impl Program {
                     info: self.operator_info(&model, number),
                     outputs: &self.steps[number].operands.outputs,
                     tensors: self.tensors(model.graph()),
+                });
+                let info = self.operator_info(&model, number);
+                observer.results(&mut OperatorResults {
+                    info,
+                    step: &self.steps[number],
+                    graph: model.graph(),
+                    declared: &model.graph().subgraphs()[self.subgraph].tensors,
+                    folded: &self.folded,
+                    arena: self.arena.bytes_mut(),
                 });
             }
         }

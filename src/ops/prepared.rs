@@ -63,6 +63,16 @@ pub trait Kernel: Send {
     /// A value that the operator is not defined for, or a device's failure.
     fn eval(&self, io: &mut KernelIo<'_>) -> Result<(), EvalError>;
 
+    /// The sums of products plus bias behind each result, in units of the accumulator (`input_scale * weight_scale`),
+    /// before anything is rounded; `None` of kernels that have no accumulator. For the QAT oracle: it allocates.
+    ///
+    /// # Errors
+    /// As [`eval`](Self::eval).
+    fn accumulators(&self, io: &mut KernelIo<'_>) -> Result<Option<Vec<f64>>, EvalError> {
+        let _ = io;
+        Ok(None)
+    }
+
     /// `<primitive>.<variant>`, such as `conv_2d.reference`.
     fn name(&self) -> &'static str;
 

@@ -5,7 +5,7 @@ use crate::tensor::Element;
 use std::marker::PhantomData;
 
 /// One way to compute `result = finish(sum(input * filter) + bias)`; every weighted operator's loop is written over it.
-pub trait Arithmetic: Send + 'static {
+pub trait Arithmetic {
     /// Activations.
     type Input: Element;
     /// Weights.
@@ -24,6 +24,9 @@ pub trait Arithmetic: Send + 'static {
 
     /// The result in output channel `channel`.
     fn finish(&self, sum: Self::Sum, bias: Option<Self::Bias>, channel: usize) -> Self::Output;
+
+    /// `sum` plus bias before anything is rounded, in units of the accumulator.
+    fn total(&self, sum: Self::Sum, bias: Option<Self::Bias>) -> f64;
 
     /// The sum of the products of two rows of equal length, first to last.
     #[inline(always)]
@@ -141,6 +144,10 @@ impl<T: Quantized, W: Quantized, S: Stage> Arithmetic for IntegerSums<T, W, S> {
         let sum = sum.wrapping_add(bias.unwrap_or(0));
         T::saturate(self.stage.code(sum, channel))
     }
+
+    fn total(&self, sum: i32, bias: Option<i32>) -> f64 {
+        f64::from(sum.wrapping_add(bias.unwrap_or(0)))
+    }
 }
 
 /// int16 activations with a 64-bit accumulator; every zero point is 0.
@@ -178,6 +185,11 @@ impl<W: Quantized, S: Stage> Arithmetic for Wide<W, S> {
         let sum = sum.wrapping_add(bias.unwrap_or(0));
         i16::saturate(self.stage.wide_code(sum, channel))
     }
+
+    /// Exact: sums of 16-bit products stay far below 2^53.
+    fn total(&self, sum: i64, bias: Option<i64>) -> f64 {
+        sum.wrapping_add(bias.unwrap_or(0)) as f64
+    }
 }
 
 /// float32, summed in the order of the operands.
@@ -200,5 +212,35 @@ impl Arithmetic for Float {
     #[inline(always)]
     fn finish(&self, sum: f32, bias: Option<f32>, _: usize) -> f32 {
         self.0.clamp(sum + bias.unwrap_or(0.0))
+    }
+
+    fn total(&self, sum: f32, bias: Option<f32>) -> f64 {
+        f64::from(sum) + f64::from(bias.unwrap_or(0.0))
+    }
+}
+
+/// Another arithmetic whose results are its accumulators.
+pub struct Totals<'a, A>(pub &'a A);
+
+impl<A: Arithmetic> Arithmetic for Totals<'_, A> {
+    type Input = A::Input;
+    type Filter = A::Filter;
+    type Bias = A::Bias;
+    type Output = f64;
+    type Sum = A::Sum;
+    const ZERO: A::Sum = A::ZERO;
+
+    #[inline(always)]
+    fn accumulate(&self, sum: A::Sum, input: A::Input, filter: A::Filter) -> A::Sum {
+        self.0.accumulate(sum, input, filter)
+    }
+
+    #[inline(always)]
+    fn finish(&self, sum: A::Sum, bias: Option<A::Bias>, _: usize) -> f64 {
+        self.0.total(sum, bias)
+    }
+
+    fn total(&self, sum: A::Sum, bias: Option<A::Bias>) -> f64 {
+        self.0.total(sum, bias)
     }
 }

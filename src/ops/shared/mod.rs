@@ -33,7 +33,7 @@ mod weights;
 mod window;
 
 pub use activation::{float_range, fused_activation, integer_range, limit};
-pub use arithmetic::{Arithmetic, Float, IntegerSums, Stage, Wide};
+pub use arithmetic::{Arithmetic, Float, IntegerSums, Stage, Totals, Wide};
 pub use binary::{binary, division};
 pub use border::{Border, real_zero};
 pub use broadcast::{Broadcast, select, zip};

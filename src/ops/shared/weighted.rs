@@ -2,11 +2,11 @@
 
 use super::{
     Arithmetic, Float, FloatRange, IntegerSums, OutputStage, Quantized, ScaleProduct, Scaled,
-    Stage, Wide, filter_zero_point, int4_codes, narrow,
+    Stage, Totals, Wide, filter_zero_point, int4_codes, narrow,
 };
 use crate::fixedpoint::Profile;
 use crate::ops::{
-    EvalError, Kernel, KernelIo, NodeTensor, PrepareError, Settings, Views, required,
+    EvalError, Kernel, KernelIo, NodeTensor, PrepareError, Settings, TensorView, Views, required,
 };
 use crate::schema::tflite as schema;
 use crate::tensor::TensorType;
@@ -36,7 +36,7 @@ struct Reference<P, A: Arithmetic> {
     filter: Option<Box<[A::Filter]>>,
 }
 
-impl<P: Problem, A: Arithmetic> Reference<P, A> {
+impl<P: Problem, A: Arithmetic + Send + 'static> Reference<P, A> {
     fn boxed(problem: P, arithmetic: A, filter: Option<Box<[A::Filter]>>) -> Box<dyn Kernel> {
         Box::new(Self {
             problem,
@@ -44,25 +44,47 @@ impl<P: Problem, A: Arithmetic> Reference<P, A> {
             filter,
         })
     }
-}
 
-impl<P: Problem, A: Arithmetic> Kernel for Reference<P, A> {
-    fn eval(&self, io: &mut KernelIo<'_>) -> Result<(), EvalError> {
-        let Views {
-            inputs: [input, filter, bias],
-            outputs: [output],
-            ..
-        } = io.views(P::SLOTS, [0], [])?;
+    /// Runs the loop in this kernel's arithmetic or in another of the same operands.
+    fn run<B>(
+        &self,
+        arithmetic: &B,
+        [input, filter, bias]: [TensorView<'_>; 3],
+        output: &mut [B::Output],
+    ) -> Result<(), EvalError>
+    where
+        B: Arithmetic<Input = A::Input, Filter = A::Filter, Bias = A::Bias>,
+    {
         let filter = match &self.filter {
             Some(filter) => filter,
             None => required(filter, P::SLOTS[1])?.as_slice()?,
         };
         let input = required(input, P::SLOTS[0])?.as_slice()?;
         let bias = bias.map(|bias| bias.as_slice()).transpose()?;
-        let output = output.into_slice()?;
-        self.problem
-            .run(&self.arithmetic, input, filter, bias, output);
+        self.problem.run(arithmetic, input, filter, bias, output);
         Ok(())
+    }
+}
+
+impl<P: Problem, A: Arithmetic + Send + 'static> Kernel for Reference<P, A> {
+    fn eval(&self, io: &mut KernelIo<'_>) -> Result<(), EvalError> {
+        let Views {
+            inputs,
+            outputs: [output],
+            ..
+        } = io.views(P::SLOTS, [0], [])?;
+        self.run(&self.arithmetic, inputs, output.into_slice()?)
+    }
+
+    fn accumulators(&self, io: &mut KernelIo<'_>) -> Result<Option<Vec<f64>>, EvalError> {
+        let Views {
+            inputs,
+            outputs: [output],
+            ..
+        } = io.views(P::SLOTS, [0], [])?;
+        let mut totals = vec![0.0; output.shape().count()];
+        self.run(&Totals(&self.arithmetic), inputs, &mut totals)?;
+        Ok(Some(totals))
     }
 
     fn name(&self) -> &'static str {
