@@ -3,7 +3,7 @@
 use super::program::{Action, Step};
 use super::tensors::Tensors;
 use crate::model::{Graph, OperatorKind, Tensor};
-use crate::ops::{EvalError, KernelIo, Operand, Place, RunsOn};
+use crate::ops::{Accumulators, EvalError, KernelIo, Operand, Place, RunsOn};
 use crate::tensor::TensorRef;
 use std::time::Duration;
 
@@ -71,12 +71,12 @@ impl OperatorResults<'_> {
         self.info
     }
 
-    /// The sums of products plus bias behind each element of result 0, in units of the accumulator; `None` of operators
-    /// that have none, and of kernel variants that do not keep them (the reference kernels do).
+    /// The sums behind result 0; `None` of operators that have none, and of kernel variants that do not keep them (the
+    /// reference kernels do).
     ///
     /// # Errors
     /// As the operator itself.
-    pub fn accumulators(&mut self) -> Result<Option<Vec<f64>>, EvalError> {
+    pub fn accumulators(&mut self) -> Result<Option<Accumulators>, EvalError> {
         let Action::Kernel(kernel) = &self.step.action else {
             return Ok(None);
         };

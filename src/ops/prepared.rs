@@ -55,6 +55,15 @@ impl TypeRow {
     }
 }
 
+/// The sums behind the results of a convolution or matrix product.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Accumulators {
+    /// Products plus bias for each element of the result, in units of the accumulator: `input_scale * weight_scale`.
+    pub totals: Vec<f64>,
+    /// The lowest and the highest code that the output type and the fused activation leave.
+    pub clamp: (i32, i32),
+}
+
 /// A prepared operator: pure computation over the tensors it is given.
 pub trait Kernel: Send {
     /// Computes the results. Allocates nothing and never panics.
@@ -63,12 +72,12 @@ pub trait Kernel: Send {
     /// A value that the operator is not defined for, or a device's failure.
     fn eval(&self, io: &mut KernelIo<'_>) -> Result<(), EvalError>;
 
-    /// The sums of products plus bias behind each result, in units of the accumulator (`input_scale * weight_scale`),
-    /// before anything is rounded; `None` of kernels that have no accumulator. For the QAT oracle: it allocates.
+    /// What lies behind each result before anything is rounded; `None` of kernels that have no accumulator. For the QAT
+    /// oracle: it allocates.
     ///
     /// # Errors
     /// As [`eval`](Self::eval).
-    fn accumulators(&self, io: &mut KernelIo<'_>) -> Result<Option<Vec<f64>>, EvalError> {
+    fn accumulators(&self, io: &mut KernelIo<'_>) -> Result<Option<Accumulators>, EvalError> {
         let _ = io;
         Ok(None)
     }

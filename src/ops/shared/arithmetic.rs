@@ -28,6 +28,9 @@ pub trait Arithmetic {
     /// `sum` plus bias before anything is rounded, in units of the accumulator.
     fn total(&self, sum: Self::Sum, bias: Option<Self::Bias>) -> f64;
 
+    /// The lowest and the highest code a result can take.
+    fn clamp(&self) -> (i32, i32);
+
     /// The sum of the products of two rows of equal length, first to last.
     #[inline(always)]
     fn dot(&self, sum: Self::Sum, input: &[Self::Input], filter: &[Self::Filter]) -> Self::Sum {
@@ -45,6 +48,9 @@ pub trait Stage: Send + 'static {
 
     /// The code for a 64-bit accumulator, which int16 activations have.
     fn wide_code(&self, sum: i64, channel: usize) -> i32;
+
+    /// The lowest and the highest code.
+    fn clamp(&self) -> (i32, i32);
 }
 
 /// Integers with a 32-bit accumulator, which wraps as the hardware does.
@@ -148,6 +154,10 @@ impl<T: Quantized, W: Quantized, S: Stage> Arithmetic for IntegerSums<T, W, S> {
     fn total(&self, sum: i32, bias: Option<i32>) -> f64 {
         f64::from(sum.wrapping_add(bias.unwrap_or(0)))
     }
+
+    fn clamp(&self) -> (i32, i32) {
+        self.stage.clamp()
+    }
 }
 
 /// int16 activations with a 64-bit accumulator; every zero point is 0.
@@ -190,6 +200,10 @@ impl<W: Quantized, S: Stage> Arithmetic for Wide<W, S> {
     fn total(&self, sum: i64, bias: Option<i64>) -> f64 {
         sum.wrapping_add(bias.unwrap_or(0)) as f64
     }
+
+    fn clamp(&self) -> (i32, i32) {
+        self.stage.clamp()
+    }
 }
 
 /// float32, summed in the order of the operands.
@@ -217,6 +231,11 @@ impl Arithmetic for Float {
     fn total(&self, sum: f32, bias: Option<f32>) -> f64 {
         f64::from(sum) + f64::from(bias.unwrap_or(0.0))
     }
+
+    /// Floats have no codes.
+    fn clamp(&self) -> (i32, i32) {
+        (i32::MIN, i32::MAX)
+    }
 }
 
 /// Another arithmetic whose results are its accumulators.
@@ -242,5 +261,9 @@ impl<A: Arithmetic> Arithmetic for Totals<'_, A> {
 
     fn total(&self, sum: A::Sum, bias: Option<A::Bias>) -> f64 {
         self.0.total(sum, bias)
+    }
+
+    fn clamp(&self) -> (i32, i32) {
+        self.0.clamp()
     }
 }

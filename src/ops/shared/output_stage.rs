@@ -163,6 +163,10 @@ impl Stage for OutputStage {
         let code = scaled.wrapping_add(self.zero_point);
         code.clamp(self.clamp.0, self.clamp.1)
     }
+
+    fn clamp(&self) -> (i32, i32) {
+        self.clamp
+    }
 }
 
 /// The output stage of FULLY_CONNECTED in LiteRT 1.3 and later: one double per output channel.
@@ -203,6 +207,10 @@ impl Stage for DoubleStage {
         let scaled = (sum as f64 * self.scales[channel]).round();
         let code = (scaled as i32).wrapping_add(self.zero_point);
         code.clamp(self.clamp.0, self.clamp.1)
+    }
+
+    fn clamp(&self) -> (i32, i32) {
+        self.clamp
     }
 }
 

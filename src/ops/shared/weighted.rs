@@ -6,7 +6,8 @@ use super::{
 };
 use crate::fixedpoint::Profile;
 use crate::ops::{
-    EvalError, Kernel, KernelIo, NodeTensor, PrepareError, Settings, TensorView, Views, required,
+    Accumulators, EvalError, Kernel, KernelIo, NodeTensor, PrepareError, Settings, TensorView,
+    Views, required,
 };
 use crate::schema::tflite as schema;
 use crate::tensor::TensorType;
@@ -76,7 +77,7 @@ impl<P: Problem, A: Arithmetic + Send + 'static> Kernel for Reference<P, A> {
         self.run(&self.arithmetic, inputs, output.into_slice()?)
     }
 
-    fn accumulators(&self, io: &mut KernelIo<'_>) -> Result<Option<Vec<f64>>, EvalError> {
+    fn accumulators(&self, io: &mut KernelIo<'_>) -> Result<Option<Accumulators>, EvalError> {
         let Views {
             inputs,
             outputs: [output],
@@ -84,7 +85,8 @@ impl<P: Problem, A: Arithmetic + Send + 'static> Kernel for Reference<P, A> {
         } = io.views(P::SLOTS, [0], [])?;
         let mut totals = vec![0.0; output.shape().count()];
         self.run(&Totals(&self.arithmetic), inputs, &mut totals)?;
-        Ok(Some(totals))
+        let clamp = self.arithmetic.clamp();
+        Ok(Some(Accumulators { totals, clamp }))
     }
 
     fn name(&self) -> &'static str {

@@ -1,0 +1,440 @@
+//! The runs: once to pair arrays and tensors, then as it is and on the training side's own values.
+
+use super::cause::{likeliest, stored_and_trained_bias, stored_codes};
+use super::dump::Dump;
+use super::inputs::{self, Input};
+use super::layer::{InputError, Layer, codes};
+use super::mapping::{Layout, Map, PairedBy, Pairing, Seeker, Unpaired, scope, slice};
+use super::verdict::Verdict;
+use super::{CompareError, Comparison, law};
+use crate::fixedpoint::Profile;
+use crate::interpreter::{Interpreter, Observer, OperatorEvent, OperatorResults};
+use crate::model::{BuiltinOperator, Graph, Model, Operator, OperatorKind, Subgraph};
+use crate::ops::KernelChoice;
+use crate::tensor::{TensorRef, TensorType};
+
+pub(super) fn compare(
+    model: &Model,
+    dump: &Dump,
+    map: &Map,
+    profile: Profile,
+) -> Result<Comparison, CompareError> {
+    let graph = model.graph();
+    let subgraph = &graph.subgraphs()[0];
+    if let Some(operator) = subgraph.operators.iter().find(|op| !op.calls.is_empty()) {
+        return Err(CompareError::ControlFlow {
+            operator: operator.kind.to_string(),
+        });
+    }
+    let inputs = inputs::find(graph, subgraph, dump, map)?;
+    let inferences = count_inferences(subgraph, dump, &inputs)?;
+    let mut interpreter = Interpreter::builder(model)
+        .profile(profile)
+        .kernels(KernelChoice::Reference)
+        .build()
+        .map_err(|source| CompareError::Build {
+            source: Box::new(source),
+        })?;
+    let mut job = Job {
+        graph,
+        subgraph,
+        dump,
+        inferences,
+        layers: Vec::new(),
+        layer_of: vec![None; subgraph.tensors.len()],
+        is_free: (0..dump.arrays().len())
+            .map(|array| inputs.iter().all(|input| input.array != array))
+            .collect(),
+    };
+    let fixed = job.fixed_pairs(map)?;
+    job.run(&mut interpreter, &inputs, 0, Mode::Pair { fixed: &fixed })?;
+    if job.layers.iter().all(|layer| layer.pairing.is_err()) {
+        return Err(CompareError::NothingMapped {
+            tensors: job.layers.len(),
+            arrays: dump.arrays().len(),
+        });
+    }
+    job.prepare_laws();
+    // State, where a model has some, goes on from inference to inference in either run.
+    for mode in [Mode::Cumulative, Mode::Local] {
+        interpreter.reset();
+        for number in 0..inferences {
+            job.run(&mut interpreter, &inputs, number, mode)?;
+        }
+    }
+    Ok(job.finish(inputs))
+}
+
+fn count_inferences(
+    subgraph: &Subgraph,
+    dump: &Dump,
+    inputs: &[Input],
+) -> Result<usize, CompareError> {
+    let mut inferences = None;
+    for (input, &tensor) in inputs.iter().zip(&subgraph.inputs) {
+        let array = &dump.arrays()[input.array];
+        let found = array.values.len() / subgraph.tensors[tensor].shape.count().max(1);
+        match inferences {
+            None => inferences = Some(found),
+            Some(expected) if expected != found => {
+                return Err(CompareError::Samples {
+                    array: array.name.clone(),
+                    found,
+                    expected,
+                });
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(inferences.unwrap_or(1))
+}
+
+/// What a run is for.
+#[derive(Clone, Copy)]
+enum Mode<'m> {
+    /// Finds the arrays, on the training side's own values as far as they are found. By tensor what the map says.
+    Pair {
+        fixed: &'m [(usize, Option<usize>)],
+    },
+    Cumulative,
+    Local,
+}
+
+struct Job<'a> {
+    graph: &'a Graph,
+    subgraph: &'a Subgraph,
+    dump: &'a Dump,
+    inferences: usize,
+    layers: Vec<Layer>,
+    /// By tensor, its layer.
+    layer_of: Vec<Option<usize>>,
+    /// By array, whether no tensor has it.
+    is_free: Vec<bool>,
+}
+
+impl Job<'_> {
+    /// What the map says, by tensor index.
+    fn fixed_pairs(&self, map: &Map) -> Result<Vec<(usize, Option<usize>)>, CompareError> {
+        let mut fixed = Vec::new();
+        for (tensor, array) in &map.tensors {
+            let computed = |&t: &usize| {
+                let mut operators = self.subgraph.operators.iter();
+                operators.any(|operator| operator.outputs.contains(&t))
+            };
+            let named = self.subgraph.tensors.iter();
+            let index = named
+                .map(|t| self.graph.tensor_name(t))
+                .position(|name| name == tensor)
+                .or_else(|| tensor.parse().ok())
+                .filter(computed)
+                .ok_or_else(|| CompareError::NoSuchTensor {
+                    tensor: tensor.clone(),
+                })?;
+            let array = array
+                .as_deref()
+                .map(|name| inputs::find_array(self.dump, name))
+                .transpose()?;
+            fixed.push((index, array));
+        }
+        Ok(fixed)
+    }
+
+    /// One inference.
+    fn run(
+        &mut self,
+        interpreter: &mut Interpreter,
+        inputs: &[Input],
+        number: usize,
+        mode: Mode<'_>,
+    ) -> Result<(), CompareError> {
+        for (index, input) in inputs.iter().enumerate() {
+            let len = input.bytes.len() / self.inferences.max(1);
+            let bytes = &input.bytes[number * len..][..len];
+            let access = |source| CompareError::Access { source };
+            let mut tensor = interpreter.input_mut(index).map_err(access)?;
+            tensor.copy_from_bytes(bytes).map_err(|source| {
+                access(crate::interpreter::AccessError::Tensor {
+                    what: "input",
+                    index,
+                    source,
+                })
+            })?;
+        }
+        let tensors = self.subgraph.tensors.iter();
+        let constant = |t| self.graph.data(t).is_some().then_some(0.0);
+        let mut known: Vec<Option<f64>> = tensors.map(constant).collect();
+        for (input, &tensor) in inputs.iter().zip(&self.subgraph.inputs) {
+            known[tensor] = Some(input.distance);
+        }
+        let mut pass = Pass {
+            job: self,
+            mode,
+            number,
+            known,
+            found: Vec::new(),
+            failure: None,
+        };
+        let result = interpreter.invoke_observed(&mut pass);
+        if let Some(failure) = pass.failure.take() {
+            return Err(failure);
+        }
+        result.map_err(|source| CompareError::Invoke { source })
+    }
+
+    /// Sets up the error law of every paired layer with weights.
+    fn prepare_laws(&mut self) {
+        for layer in &mut self.layers {
+            let operator = &self.subgraph.operators[layer.operator];
+            let OperatorKind::Builtin(code) = operator.kind else {
+                continue;
+            };
+            let input = match code {
+                BuiltinOperator::CONV_2D
+                | BuiltinOperator::DEPTHWISE_CONV_2D
+                | BuiltinOperator::FULLY_CONNECTED => 0,
+                BuiltinOperator::TRANSPOSE_CONV => 2,
+                _ => continue,
+            };
+            let operand = |slot: usize| {
+                let index = operator.inputs.get(slot).copied().flatten()?;
+                self.subgraph.tensors.get(index)
+            };
+            let (Some(input), Some(filter)) = (operand(input), operand(1)) else {
+                continue;
+            };
+            let weights = stored_codes(self.graph, filter).unwrap_or_default();
+            layer.set_law(input, filter, &weights);
+            let Ok(pairing) = &layer.pairing else {
+                continue;
+            };
+            let of_layer = scope(&self.dump.arrays()[pairing.array].name);
+            let bias =
+                stored_and_trained_bias(self.graph, self.subgraph, operator, self.dump, of_layer);
+            if let (Some((stored, trained)), Some(law)) = (bias, &layer.law) {
+                let pairs = stored.iter().zip(&trained.values).zip(&law.multipliers);
+                layer.bias_difference = pairs
+                    .map(|((&code, &real), m)| {
+                        f64::from(real) / layer.codes.scale - code as f64 * m
+                    })
+                    .collect();
+            }
+        }
+    }
+
+    fn finish(mut self, inputs: Vec<Input>) -> Comparison {
+        for layer in &mut self.layers {
+            layer.verdict = match (layer.local.count, layer.local.differing, layer.unexplained) {
+                (0, ..) => Verdict::NotJudged,
+                (_, _, 1..) => Verdict::Unexplained,
+                (_, 0, _) => Verdict::Exact,
+                _ => Verdict::Explained,
+            };
+        }
+        let first = self
+            .layers
+            .iter()
+            .position(|layer| layer.verdict == Verdict::Unexplained);
+        let first_unexplained = first.map(|index| {
+            let cause = likeliest(self.graph, self.subgraph, &self.layers[index], self.dump);
+            (index, cause)
+        });
+        let arrays = self.dump.arrays().iter().zip(&self.is_free);
+        let unused = arrays
+            .filter(|(array, free)| **free && !array.name.contains('|'))
+            .map(|(array, _)| array.name.clone())
+            .collect();
+        Comparison {
+            overwritten: self.overwritten(),
+            inputs: inputs.into_iter().map(|input| input.check).collect(),
+            layers: self.layers,
+            inferences: self.inferences,
+            first_unexplained,
+            unused,
+        }
+    }
+
+    /// ADD operators whose first operand and result are the same values on the training side.
+    fn overwritten(&self) -> Vec<String> {
+        let array = |tensor: usize| {
+            let layer = &self.layers[self.layer_of[tensor]?];
+            let pairing = layer.pairing.as_ref().ok()?;
+            Some(&self.dump.arrays()[pairing.array])
+        };
+        let adds = self
+            .layers
+            .iter()
+            .filter(|layer| layer.kind == OperatorKind::Builtin(BuiltinOperator::ADD));
+        adds.filter(|layer| {
+            let operator = &self.subgraph.operators[layer.operator];
+            array(layer.tensor).is_some_and(|output| {
+                let mut operands = operator.inputs.iter().flatten();
+                operands.any(|&t| array(t).is_some_and(|input| input.values == output.values))
+            })
+        })
+        .map(|layer| layer.name.clone())
+        .collect()
+    }
+}
+
+/// One inference as an observer sees it.
+struct Pass<'p, 'a> {
+    job: &'p mut Job<'a>,
+    mode: Mode<'p>,
+    number: usize,
+    /// By tensor whose value is the training side's own, the largest distance between that and the codes, in LSB.
+    known: Vec<Option<f64>>,
+    /// The results of the operator that just ran: tensor and codes.
+    found: Vec<(usize, Vec<i32>)>,
+    failure: Option<CompareError>,
+}
+
+/// The codes of an 8- or 16-bit tensor.
+fn codes_of(tensor: &TensorRef<'_>) -> Option<Vec<i32>> {
+    fn widen<T: Copy + Into<i32>>(codes: &[T]) -> Vec<i32> {
+        codes.iter().map(|&code| code.into()).collect()
+    }
+    match tensor.ty() {
+        TensorType::UInt8 => tensor.as_slice::<u8>().ok().map(widen),
+        TensorType::Int8 => tensor.as_slice::<i8>().ok().map(widen),
+        TensorType::Int16 => tensor.as_slice::<i16>().ok().map(widen),
+        _ => None,
+    }
+}
+
+impl Observer for Pass<'_, '_> {
+    fn operator(&mut self, event: &OperatorEvent<'_>) {
+        self.found.clear();
+        let operator = event.info().index;
+        let pairing = matches!(self.mode, Mode::Pair { .. });
+        for (tensor, view) in event.outputs() {
+            if pairing {
+                let (graph, subgraph) = (self.job.graph, self.job.subgraph);
+                if let Some(layer) = Layer::new(graph, subgraph, operator, tensor, view.shape()) {
+                    self.job.layer_of[tensor] = Some(self.job.layers.len());
+                    self.job.layers.push(layer);
+                }
+            }
+            if let Some(codes) = codes_of(&view)
+                && self.job.layer_of[tensor].is_some()
+            {
+                self.found.push((tensor, codes));
+            }
+        }
+    }
+
+    fn results(&mut self, results: &mut OperatorResults<'_>) {
+        if self.failure.is_some() {
+            return;
+        }
+        let operator = &self.job.subgraph.operators[results.info().index];
+        let input_errors = self.input_errors(operator);
+        let is_move = results.info().kernel == "alias"
+            || results.info().kernel == "constant"
+            || matches!(operator.kind, OperatorKind::Builtin(code) if law::tolerance(code) == 0.0);
+        let moved = input_errors.as_ref().filter(|_| is_move);
+        let moved = moved.map(|inputs| inputs.iter().map(|input| input.lsb).fold(0.0, f64::max));
+        for &output in &operator.outputs {
+            self.known[output] = moved;
+        }
+        let found = std::mem::take(&mut self.found);
+        for (tensor, codes) in &found {
+            let Some(index) = self.job.layer_of[*tensor] else {
+                continue;
+            };
+            if let Mode::Pair { fixed } = self.mode
+                && let Err(failure) = self.job.pair(index, codes, fixed)
+            {
+                self.failure = Some(failure);
+                return;
+            }
+            let layer = &mut self.job.layers[index];
+            let Ok(pairing) = &layer.pairing else {
+                continue;
+            };
+            let array = &self.job.dump.arrays()[pairing.array];
+            let Some(values) = slice(array, pairing.layout, &layer.shape, self.number) else {
+                continue;
+            };
+            if let Mode::Cumulative = self.mode {
+                layer.add_cumulative(codes, &values);
+                continue;
+            }
+            if let Mode::Local = self.mode
+                && let Some(inputs) = &input_errors
+            {
+                match results.accumulators() {
+                    Ok(sums) => layer.add_local(codes, &values, sums.as_ref(), inputs),
+                    Err(_) => continue,
+                }
+            }
+            let own: Vec<i32> = values.iter().map(|&v| layer.codes.quantize(v)).collect();
+            let distance = layer.codes.largest_distance(&own, &values);
+            let ty = self.job.subgraph.tensors[*tensor].ty;
+            if results.replace(*tensor, &inputs::to_bytes(&own, ty)) {
+                self.known[*tensor] = Some(distance);
+            }
+        }
+        self.found = found;
+    }
+}
+
+impl Pass<'_, '_> {
+    /// How far the operands of an operator are from the training side's values; `None` where one is not known from there.
+    fn input_errors(&self, operator: &Operator) -> Option<Vec<InputError>> {
+        let operands = operator.inputs.iter().flatten();
+        operands
+            .map(|&tensor| {
+                let scale = codes(&self.job.subgraph.tensors[tensor]).map_or(0.0, |c| c.scale);
+                self.known[tensor].map(|lsb| InputError { lsb, scale })
+            })
+            .collect()
+    }
+}
+
+impl Job<'_> {
+    /// Finds the array of a layer from its codes at the first inference.
+    fn pair(
+        &mut self,
+        layer: usize,
+        codes: &[i32],
+        fixed: &[(usize, Option<usize>)],
+    ) -> Result<(), CompareError> {
+        let layer = &mut self.layers[layer];
+        let by_map = fixed.iter().find(|(tensor, _)| *tensor == layer.tensor);
+        layer.pairing = match by_map {
+            Some((_, None)) => Err(Unpaired::Map),
+            Some(&(_, Some(array))) => {
+                let given = &self.dump.arrays()[array];
+                let expected = layer.shape.count() * self.inferences;
+                if given.values.len() != expected {
+                    return Err(CompareError::Shape {
+                        array: given.name.clone(),
+                        found: given.shape.clone(),
+                        tensor: layer.name.clone(),
+                        expected: layer.shape,
+                    });
+                }
+                Ok(Pairing {
+                    array,
+                    by: PairedBy::Map,
+                    layout: Layout::Same,
+                })
+            }
+            None => {
+                let taken = |array: usize| fixed.iter().any(|(_, other)| *other == Some(array));
+                let seeker = Seeker {
+                    name: &layer.name,
+                    shape: layer.shape,
+                    codes: layer.codes,
+                    values: codes,
+                    inferences: self.inferences,
+                };
+                seeker.find(self.dump, |array| self.is_free[array] && !taken(array))
+            }
+        };
+        if let Ok(pairing) = &layer.pairing {
+            self.is_free[pairing.array] = false;
+        }
+        Ok(())
+    }
+}
