@@ -88,7 +88,7 @@ pub use coverage::{MissingOperator, check_graph, count_missing};
 pub use error::{DeviceFault, EvalError, PrepareError};
 pub use io::{KernelIo, Operand, Place, StepOperands, TensorView, Views, required};
 pub use node::{FileTensors, KnownTensors, Node, NodeTensor, Settings};
-pub use prepared::{ControlFlow, Kernel, KernelMemory, OpDef, Prepared, RunsOn, TypeRow, Work};
-pub use node::{FileTensors, KernelChoice, KnownTensors, Node, NodeTensor, Settings};
-pub use prepared::{Accumulators, ControlFlow, Kernel, OpDef, Prepared, RunsOn, TypeRow, Work};
+pub use prepared::{
+    Accumulators, ControlFlow, Kernel, KernelMemory, OpDef, Prepared, RunsOn, TypeRow, Work,
+};
 pub use variables::Variables;
