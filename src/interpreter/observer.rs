@@ -2,6 +2,7 @@
 
 use super::program::{Action, Step};
 use super::tensors::Tensors;
+use crate::fast::Workers;
 use crate::model::{Graph, OperatorKind, Tensor};
 use crate::ops::{Accumulators, EvalError, KernelIo, Operand, Place, RunsOn};
 use crate::tensor::TensorRef;
@@ -62,6 +63,7 @@ pub struct OperatorResults<'a> {
     pub(super) graph: &'a Graph,
     pub(super) declared: &'a [Tensor],
     pub(super) folded: &'a [Box<[u64]>],
+    pub(super) workers: &'a Workers,
     pub(super) arena: &'a mut [u8],
 }
 
@@ -81,7 +83,14 @@ impl OperatorResults<'_> {
             return Ok(None);
         };
         let operands = &self.step.operands;
-        let mut io = KernelIo::new(self.graph, self.declared, operands, self.folded, self.arena);
+        let mut io = KernelIo::new(
+            self.graph,
+            self.declared,
+            operands,
+            self.folded,
+            self.workers,
+            self.arena,
+        );
         kernel.accumulators(&mut io)
     }
 

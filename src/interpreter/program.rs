@@ -113,6 +113,7 @@ impl Program {
                     graph: model.graph(),
                     declared: &model.graph().subgraphs()[self.subgraph].tensors,
                     folded: &self.folded,
+                    workers: &runtime.workers,
                     arena: self.arena.bytes_mut(),
                 });
             }
