@@ -27,7 +27,7 @@ pub enum CompareError {
     /// No array was found for an input of the model.
     NoInput {
         input: String,
-        shape: Shape,
+        shape: Box<Shape>,
         candidates: Vec<String>,
     },
     /// The elements of an array are no multiple of a tensor's.
@@ -35,7 +35,7 @@ pub enum CompareError {
         array: String,
         found: Vec<usize>,
         tensor: String,
-        expected: Shape,
+        expected: Box<Shape>,
     },
     /// Two arrays that hold different numbers of samples.
     Samples {

@@ -82,7 +82,7 @@ pub(super) fn find(
                 None => guess(dump, &name, subgraph.inputs.len(), fits).ok_or_else(|| {
                     CompareError::NoInput {
                         input: name.clone(),
-                        shape: declared.shape,
+                        shape: declared.shape.into(),
                         candidates: names(dump),
                     }
                 })?,
@@ -92,7 +92,7 @@ pub(super) fn find(
                     array: dump.arrays()[array].name.clone(),
                     found: dump.arrays()[array].shape.clone(),
                     tensor: name,
-                    expected: declared.shape,
+                    expected: declared.shape.into(),
                 });
             }
             if declared.ty == TensorType::Float32 {

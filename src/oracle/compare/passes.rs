@@ -411,7 +411,7 @@ impl Job<'_> {
                         array: given.name.clone(),
                         found: given.shape.clone(),
                         tensor: layer.name.clone(),
-                        expected: layer.shape,
+                        expected: layer.shape.into(),
                     });
                 }
                 Ok(Pairing {
