@@ -217,3 +217,124 @@ fn corpus_can_be_inspected() {
         on_model("inspect", &model, &[]).succeeded();
     }
 }
+
+/// Layers and sizes from the table of the notes on the format, section 1.4; the share of the work from the uncompiled
+/// model's own count.
+#[test]
+fn compiled_model_shows_its_package_and_what_is_left_to_the_cpu() {
+    let Some(data) = corpus::test_data() else {
+        return;
+    };
+    let path = |name: &str| data.join(format!("corpus/models/{name}.tflite"));
+    let model = path("mobilenet_v1_0.25_128_quant_edgetpu");
+    let found = inspect(&model);
+    assert_eq!(found["build_error"], Value::Null);
+    let edge_tpu = &found["edge_tpu"];
+    assert_eq!(edge_tpu["operators"][0]["operator"], 0);
+    let package = &edge_tpu["operators"][0]["package"];
+    assert_eq!(
+        (&package["min_runtime_version"], &package["cached_bytes"]),
+        (&json!(12), &json!(566_912))
+    );
+    let main = &package["executables"][0];
+    assert_eq!(main["type"], "execution only");
+    assert_eq!(main["instruction_bytes"], 170_032);
+    assert_eq!(main["parameter_bytes"], 0);
+    assert_eq!(main["inputs"][0]["shape"], json!([128, 128, 3]));
+    assert_eq!(main["outputs"][0]["padded_bytes"], 1008);
+    assert_eq!(
+        (
+            &package["executables"][1]["type"],
+            &package["executables"][1]["parameter_bytes"]
+        ),
+        (&json!("parameter caching"), &json!(566_912))
+    );
+    // Nothing is left to the CPU, and how much the Edge TPU does is not in the file.
+    assert_eq!(
+        (
+            &edge_tpu["cpu_macs"],
+            &edge_tpu["all_macs"],
+            &edge_tpu["cpu_share_percent"]
+        ),
+        (&json!(0), &Value::Null, &Value::Null)
+    );
+    let operator = &found["subgraphs"][0]["operators"][0];
+    assert_eq!(
+        (&operator["kernel"], &operator["macs"]),
+        (&json!("edgetpu-custom-op"), &Value::Null)
+    );
+    let ran = on_model("inspect", &model, &[]);
+    let text = ran.succeeded();
+    for part in [
+        "\nEdge TPU, operator 0\n",
+        "runtime needed   libedgetpu with RuntimeVersion(12) or newer\n",
+        "on the chip      553.62 KiB of constants, sent before the first inference\n",
+        "per inference    166.05 KiB of instructions, 48.00 KiB of inputs, 1008 B of outputs\n",
+        "execution only           170032          1          0        0  beagle\n",
+        "input 0   uint8  [128, 128, 3]        49152  0.0078125 * (q - 128) input\n",
+        "those of the Edge TPU are not in the file, --cpu-model FILE tells them\n",
+    ] {
+        assert!(text.contains(part), "{part:?} in\n{text}");
+    }
+
+    let twin = path("mobilenet_v1_0.25_128_quant");
+    let of_twin = inspect(&twin);
+    assert_eq!(of_twin["edge_tpu"], Value::Null);
+    let twin = twin.to_str().expect("UTF-8");
+    let ran = on_model("inspect", &model, &["--json", "--cpu-model", twin]);
+    let found: Value = serde_json::from_str(ran.succeeded()).expect("JSON");
+    assert_eq!(found["edge_tpu"]["all_macs"], of_twin["macs"]);
+    assert_eq!(found["edge_tpu"]["cpu_share_percent"], 0.0);
+    // MobileNet v1 0.25 at 128 pixels: 14 million multiplications and additions by its authors' table
+    // (tensorflow/models, research/slim/nets/mobilenet_v1.md), in whole millions.
+    let macs = found["edge_tpu"]["all_macs"].as_u64().expect("a number");
+    assert_eq!((macs + 500_000) / 1_000_000, 14, "{macs}");
+}
+
+#[test]
+fn every_compiled_model_of_the_corpus_is_shown() {
+    let Some(data) = corpus::test_data() else {
+        return;
+    };
+    let mut seen = 0;
+    for entry in std::fs::read_dir(data.join("corpus/models")).expect("the models") {
+        let path = entry.expect("a model").path();
+        let name = path
+            .file_stem()
+            .expect("a name")
+            .to_string_lossy()
+            .into_owned();
+        if !name.ends_with("_edgetpu") {
+            continue;
+        }
+        let found = inspect(&path);
+        let operator = &found["edge_tpu"]["operators"][0];
+        assert_eq!(operator["error"], Value::Null, "{name}");
+        let kinds: Vec<&str> = operator["package"]["executables"]
+            .as_array()
+            .expect("executables")
+            .iter()
+            .map(|executable| executable["type"].as_str().expect("a type"))
+            .collect();
+        let expected: &[&str] = if name == "testconv1_edgetpu" {
+            &["stand-alone"]
+        } else {
+            &["execution only", "parameter caching"]
+        };
+        assert_eq!(kinds, expected, "{name}");
+        let listed: u64 = found["edge_tpu"]["cpu_operators"]
+            .as_object()
+            .expect("operators")
+            .values()
+            .map(|count| count.as_u64().expect("a number"))
+            .sum();
+        let operators = found["subgraphs"][0]["operators"]
+            .as_array()
+            .expect("operators");
+        assert_eq!(listed + 1, operators.len() as u64, "{name}");
+        let ran = on_model("inspect", &path, &[]);
+        assert!(ran.succeeded().contains("\nleft to the CPU\n"), "{name}");
+        seen += 1;
+    }
+    assert_eq!(seen, 7, "compiled models of the test data");
+}
