@@ -49,6 +49,8 @@ Without --model, the bundled model: clothes, light on dark, 28 x 28 pixels (Fash
       --device-option N=V    Performance=Low|Medium|High|Max         [libedgetpu's own]
                              Usb.AlwaysDfu=True|False
                              Usb.MaxBulkInQueueLength=0..256
+      --isolated             drives the device in a process of its
+                             own: one that fails is an error
       --invert WHEN          yes, no, or auto: where the model takes [auto]
                              grey pictures and this one has a plain
                              bright background
@@ -80,6 +82,7 @@ struct Options {
     cpu_model: Option<PathBuf>,
     device: Option<DeviceSelector>,
     device_options: Vec<String>,
+    isolated: bool,
     invert: Invert,
 }
 
@@ -110,6 +113,9 @@ fn failed(what: impl Display, error: impl Display) -> Failure {
 }
 
 fn main() -> ExitCode {
+    // With --isolated this program is started a second time, to drive the device there.
+    #[cfg(target_os = "linux")]
+    corallite::delegate::isolated::worker_main();
     env_logger::init();
     match run(&mut io::stdout().lock()) {
         Ok(()) => ExitCode::SUCCESS,
@@ -354,6 +360,7 @@ impl Options {
             cpu_model: None,
             device: None,
             device_options: Vec::new(),
+            isolated: false,
             invert: Invert::Auto,
         };
         while let Some(argument) = parser.next().map_err(|error| error.to_string())? {
@@ -365,6 +372,10 @@ impl Options {
             };
             if matches!(name.as_str(), "-h" | "--help") {
                 return Ok(None);
+            }
+            if name == "--isolated" {
+                options.isolated = true;
+                continue;
             }
             if !OPTIONS.contains(&name.as_str()) {
                 return Err(argument.unexpected().to_string());
@@ -423,7 +434,11 @@ impl Options {
     fn request(&self) -> Result<DeviceRequest, Failure> {
         let selector = self.device.clone().unwrap_or_default();
         let usage = |error: corallite::ffi::OptionError| Failure::Usage(error.to_string());
-        let request = DeviceRequest::from_environment(selector).map_err(usage)?;
+        let mut request = DeviceRequest::from_environment(selector).map_err(usage)?;
+        #[cfg(target_os = "linux")]
+        if self.isolated {
+            request = request.isolated(corallite::delegate::isolated::Isolation::default());
+        }
         if self.device_options.is_empty() {
             return Ok(request);
         }

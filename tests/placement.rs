@@ -93,7 +93,7 @@ fn device_that_is_there_runs_the_compiled_model() {
     for interpreter in [&mut first, &mut second] {
         let placement = interpreter.placement().expect("a device was asked for");
         assert!(
-            matches!(placement, Placement::EdgeTpu { device } if device == "usb /sys/bus/usb/devices/2-1"),
+            matches!(placement, Placement::EdgeTpu { device, isolated: false } if device == "usb /sys/bus/usb/devices/2-1"),
             "{placement}"
         );
         assert_eq!(

@@ -286,6 +286,7 @@ fn doctor_says_why_libedgetpu_does_not_load() {
 mod on_the_stand_in {
     use super::*;
     use crate::standin::StandIn;
+    use corallite::oracle::npy::NpyArray;
 
     fn doctor(standin: &StandIn, arguments: &[&str]) -> Ran {
         let mut command = tool::command(&[&["doctor", "--json"], arguments].concat());
@@ -381,5 +382,97 @@ mod on_the_stand_in {
         );
         drop(lock);
         assert_eq!(doctor(&standin, &[]).code, 0);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn doctor_outlives_a_libedgetpu_that_ends_its_process() {
+        let standin = StandIn::new(&[("fault", "abort-create")]);
+        let ran = doctor(&standin, &[]);
+        assert_eq!(
+            (ran.code, outcomes(&ran).1),
+            (1, vec!["open-failed".to_owned()])
+        );
+        assert!(ran.stdout.contains("SIGABRT"), "{}", ran.stdout);
+    }
+
+    #[test]
+    fn run_uses_the_device_that_is_named_and_says_so() {
+        let Some(data) = corpus::test_data() else {
+            return;
+        };
+        let path = |name: &str| {
+            let path = data.join(format!("corpus/models/{name}.tflite"));
+            path.to_str().expect("UTF-8").to_owned()
+        };
+        let twin = path("mobilenet_v1_0.25_128_quant");
+        let compiled = path("mobilenet_v1_0.25_128_quant_edgetpu");
+        let folder = Folder::new();
+        let pixels: Vec<u8> = (0..128 * 128 * 3)
+            .map(|place| (place % 251) as u8)
+            .collect();
+        let input = NpyArray::from_slice(&pixels, &[1, 128, 128, 3]).expect("an array");
+        let input = folder.write("in.npy", input.to_bytes().expect("bytes"));
+        let run = |standin: &StandIn, model: &str, more: &[&str]| -> (Ran, Vec<u8>) {
+            let out = folder.path("out");
+            let _ = std::fs::remove_dir_all(&out);
+            let input = input.to_str().expect("UTF-8");
+            let arguments = [
+                "run",
+                model,
+                "--input",
+                input,
+                "--output-dir",
+                out.to_str().expect("UTF-8"),
+            ];
+            let ran = tool::command(&[&arguments, more].concat())
+                .env("CORALLITE_LIBEDGETPU", standin.library())
+                .env("CORALLITE_LOCK_DIR", standin.file(""))
+                .output()
+                .expect("the tool starts");
+            (
+                ran.into(),
+                std::fs::read(out.join("out0.npy")).unwrap_or_default(),
+            )
+        };
+        let standin = StandIn::new(&[("twin", &twin)]);
+        let (ran, expected) = run(&standin, &twin, &[]);
+        ran.succeeded();
+        assert!(!expected.is_empty());
+        for (more, place) in [
+            (&["--device", "usb:0"][..], ""),
+            #[cfg(target_os = "linux")]
+            (&["--isolated"][..], ", in a process of its own"),
+        ] {
+            let (ran, found) = run(&standin, &compiled, more);
+            assert_eq!((ran.code, found == expected), (0, true), "{ran:?}");
+            let said = format!(
+                "corallite: {compiled}: running on Edge TPU usb /sys/bus/usb/devices/2-1{place}\n"
+            );
+            assert_eq!(ran.stderr, said);
+        }
+        let unplugged = StandIn::new(&[("devices", "")]);
+        let (ran, found) = run(&unplugged, &compiled, &["--cpu-model", &twin]);
+        assert_eq!((ran.code, found == expected), (0, true), "{ran:?}");
+        assert!(
+            ran.stderr
+                .contains("running on CPU: the uncompiled model, because"),
+            "{ran:?}"
+        );
+        let (ran, _) = run(
+            &unplugged,
+            &format!("{compiled}@pci:0"),
+            &["--cpu-model", &twin],
+        );
+        assert!(ran.refused(1).contains("device `pci:0`"), "{ran:?}");
+        let (ran, _) = run(
+            &standin,
+            &compiled,
+            &["--device-option", "Performance=Fast"],
+        );
+        assert!(
+            ran.refused(2).contains("expected Low, Medium, High or Max"),
+            "{ran:?}"
+        );
     }
 }

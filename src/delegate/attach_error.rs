@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+#[cfg(target_os = "linux")]
+use super::isolated::IsolationError;
 use crate::device::{Device, DeviceError, DeviceSelector};
 use crate::ffi::{LibraryError, OpenError};
 use crate::package::PackageError;
@@ -51,6 +53,12 @@ pub enum AttachError {
     Open {
         /// Its reason.
         source: OpenError,
+    },
+    /// The device's own process did not open it.
+    #[cfg(target_os = "linux")]
+    Isolated {
+        /// Its reason.
+        source: IsolationError,
     },
     /// A package for the Edge TPU in the model is broken.
     Package {
@@ -111,6 +119,8 @@ impl fmt::Display for AttachError {
                 library.display()
             ),
             Self::Open { source } => write!(f, "{source}; `corallite doctor` looks for the cause"),
+            #[cfg(target_os = "linux")]
+            Self::Isolated { source } => source.fmt(f),
             Self::Package { operator, source } => write!(f, "operator {operator}: {source}"),
             Self::NotCompiled { selector } => write!(
                 f,
@@ -142,6 +152,8 @@ impl std::error::Error for AttachError {
             Self::Device { source } => Some(source),
             Self::Library { source } => Some(source),
             Self::Open { source } => Some(source),
+            #[cfg(target_os = "linux")]
+            Self::Isolated { source } => Some(source),
             Self::Package { source, .. } => Some(source),
             _ => None,
         }
@@ -151,6 +163,10 @@ impl std::error::Error for AttachError {
 impl AttachError {
     /// Whether it is about this machine, its devices and its library: another machine might run the model.
     pub fn is_about_the_machine(&self) -> bool {
+        #[cfg(target_os = "linux")]
+        if let Self::Isolated { source } = self {
+            return !matches!(source, IsolationError::NoWorkerMain);
+        }
         matches!(
             self,
             Self::NoneFound
@@ -179,6 +195,13 @@ impl From<LibraryError> for AttachError {
 impl From<OpenError> for AttachError {
     fn from(source: OpenError) -> Self {
         Self::Open { source }
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl From<IsolationError> for AttachError {
+    fn from(source: IsolationError) -> Self {
+        Self::Isolated { source }
     }
 }
 

@@ -3,6 +3,7 @@
 use super::attach::open_shared;
 use super::compiled::is_compiled_operator;
 use super::operands::{Operands, Slots};
+use super::request::DeviceRequest;
 use super::{Delegate, DelegateError, EDGE_TPU_OPERATOR};
 use crate::ffi::{
     DelegateOptions, DeviceRecord, EdgeTpu, EdgeTpuLibrary, NodeId, Session, SessionBuilder,
@@ -76,9 +77,10 @@ impl EdgeTpuDelegate {
         device: &DeviceRecord,
         options: DelegateOptions,
     ) -> Result<Self, DelegateError> {
-        let edge_tpu = open_shared(library, device, options)
+        let request = DeviceRequest::default().options(options);
+        let opened = open_shared(library, device, &request)
             .map_err(|source| DelegateError::device(&device.to_string(), source))?;
-        Ok(Self::new(edge_tpu))
+        Ok(opened.into_delegate())
     }
 
     /// Runs operators on a device in a process of its own. One open device serves any number of delegates and models.

@@ -4,12 +4,14 @@
 use super::attach::{listed_by, open_shared, record_of};
 use super::attach_error::AttachError;
 use super::compiled::compiled_operators;
+#[cfg(target_os = "linux")]
+use super::isolated::IsolationError;
 use super::request::DeviceRequest;
 use crate::device::doctor::{
     Cause, Facts, LibraryFacts, LoadAttempt, LoadFailure, LoadedLibrary, ModelFacts, OpenAttempt,
     Severity, diagnose,
 };
-use crate::device::{DeviceError, System};
+use crate::device::{DeviceError, Holder, System};
 use crate::ffi::library::AttemptFailure;
 use crate::ffi::{EdgeTpuLibrary, LibraryError, LibraryVersion};
 use crate::model::Graph;
@@ -18,7 +20,8 @@ use crate::model::Graph;
 /// anything would.
 ///
 /// libedgetpu is loaded and asked only where `system` is this machine. With `opens`, each device with which nothing is
-/// wrong so far is opened and closed, under its lock: that takes 2 to 3 s on USB, and longer where it fails.
+/// wrong so far is opened and closed, under its lock: that takes 2 to 3 s on USB, and longer where it fails. A request that
+/// asks for isolation keeps a device that hangs or crashes from doing the same to this process.
 ///
 /// ```
 /// use corallite::delegate::{DeviceRequest, examine};
@@ -159,23 +162,33 @@ fn try_to_open(facts: &mut Facts, library: &'static EdgeTpuLibrary, request: &De
         if device.index.is_none() || is_bad(&device.path) {
             continue;
         }
-        let error = match open_shared(library, &record_of(device), request.options) {
+        let error = match open_shared(library, &record_of(device), request) {
             Ok(_) => None,
-            Err(AttachError::Device {
-                source:
-                    DeviceError::Busy {
-                        holder: Some(holder),
-                        ..
-                    },
-            }) => {
-                device.holders.push(holder);
-                continue;
-            }
-            Err(error) => Some(error.to_string()),
+            Err(error) => match holder_in(&error) {
+                Some(holder) => {
+                    device.holders.push(holder.clone());
+                    continue;
+                }
+                None => Some(error.to_string()),
+            },
         };
         facts.opens.push(OpenAttempt {
             path: device.path.clone(),
             error,
         });
+    }
+}
+
+/// Who has the device, where that is why it does not open.
+fn holder_in(error: &AttachError) -> Option<&Holder> {
+    match error {
+        AttachError::Device {
+            source: DeviceError::Busy { holder, .. },
+        } => holder.as_ref(),
+        #[cfg(target_os = "linux")]
+        AttachError::Isolated {
+            source: IsolationError::DeviceBusy { holder, .. },
+        } => holder.as_ref(),
+        _ => None,
     }
 }

@@ -33,6 +33,8 @@ pub enum Placement {
     EdgeTpu {
         /// Kind and path of the device.
         device: String,
+        /// Whether libedgetpu runs in a process of its own.
+        isolated: bool,
     },
     /// All of it runs on the CPU.
     Cpu {
@@ -59,7 +61,14 @@ pub enum CpuReason {
 impl fmt::Display for Placement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::EdgeTpu { device } => write!(f, "Edge TPU {device}"),
+            Self::EdgeTpu { device, isolated } => {
+                let place = if *isolated {
+                    ", in a process of its own"
+                } else {
+                    ""
+                };
+                write!(f, "Edge TPU {device}{place}")
+            }
             Self::Cpu { reason } => write!(f, "CPU: {reason}"),
         }
     }
@@ -142,11 +151,12 @@ fn find_place(
         needs = needs.max(Some(package.min_runtime_version));
     }
     match attach(request, needs) {
-        Ok(edge_tpu) => Ok(Placed {
+        Ok(opened) => Ok(Placed {
             placement: Placement::EdgeTpu {
-                device: edge_tpu.device().to_string(),
+                device: opened.device().to_string(),
+                isolated: opened.is_isolated(),
             },
-            delegate: Some(EdgeTpuDelegate::new(edge_tpu)),
+            delegate: Some(opened.into_delegate()),
             runs_twin: false,
         }),
         Err(error)

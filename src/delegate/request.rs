@@ -1,5 +1,7 @@
 //! Which device an application asks for, and how it is to be driven.
 
+#[cfg(target_os = "linux")]
+use super::isolated::Isolation;
 use crate::device::DeviceSelector;
 use crate::ffi::{DelegateOptions, OptionError, SearchPath};
 
@@ -20,12 +22,14 @@ pub const VERBOSITY_VARIABLE: &str = "CORALLITE_EDGETPU_VERBOSITY";
 /// assert_eq!(request.selector().to_string(), "usb:0");
 /// # Ok::<(), corallite::device::DeviceError>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct DeviceRequest {
     pub(super) selector: DeviceSelector,
     pub(super) options: DelegateOptions,
     pub(super) verbosity: Option<u8>,
     pub(super) library: Option<SearchPath>,
+    #[cfg(target_os = "linux")]
+    pub(super) isolation: Option<Isolation>,
 }
 
 impl DeviceRequest {
@@ -73,6 +77,15 @@ impl DeviceRequest {
     #[must_use]
     pub fn library(mut self, search: SearchPath) -> Self {
         self.library = Some(search);
+        self
+    }
+
+    /// Opens the device in a process of its own, so that one that fails costs an inference and not this process; see
+    /// [`isolated`](super::isolated). Library and options are those of this request.
+    #[cfg(target_os = "linux")]
+    #[must_use]
+    pub fn isolated(mut self, isolation: Isolation) -> Self {
+        self.isolation = Some(isolation);
         self
     }
 

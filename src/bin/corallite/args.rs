@@ -112,6 +112,7 @@ fn run(mut parser: Parser) -> Result<Command, Error> {
             Long("signature") => signature = Some(parser.value()?.string()?),
             Long("device") => device.selector = Some(value(&mut parser, "--device", str::parse)?),
             Long("device-option") => device.options.push(parser.value()?.string()?),
+            Long("isolated") => device.isolated = true,
             Long("cpu-model") => device.cpu_model = Some(parser.value()?.into()),
             Value(value) => set_model(&mut model, device.split_off(value)?)?,
             _ => return Err(argument.unexpected()),
@@ -146,6 +147,7 @@ fn run(mut parser: Parser) -> Result<Command, Error> {
 struct Device {
     selector: Option<DeviceSelector>,
     options: Vec<String>,
+    isolated: bool,
     cpu_model: Option<PathBuf>,
 }
 
@@ -165,13 +167,26 @@ impl Device {
     /// The request: options of the command line, else those of the environment.
     fn request(&self) -> Result<DeviceRequest, Error> {
         let selector = self.selector.clone().unwrap_or_default();
-        let request = DeviceRequest::from_environment(selector).map_err(|e| e.to_string())?;
+        let mut request = DeviceRequest::from_environment(selector).map_err(|e| e.to_string())?;
+        if self.isolated {
+            request = isolate(request)?;
+        }
         if self.options.is_empty() {
             return Ok(request);
         }
         let options = DelegateOptions::parse_list(&self.options.join(","));
         Ok(request.options(options.map_err(|error| format!("--device-option: {error}"))?))
     }
+}
+
+#[cfg(target_os = "linux")]
+fn isolate(request: DeviceRequest) -> Result<DeviceRequest, Error> {
+    Ok(request.isolated(corallite::delegate::isolated::Isolation::default()))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn isolate(_: DeviceRequest) -> Result<DeviceRequest, Error> {
+    Err("--isolated needs Linux".into())
 }
 
 fn inspect(mut parser: Parser) -> Result<Command, Error> {
@@ -260,7 +275,13 @@ fn devices(mut parser: Parser) -> Result<Command, Error> {
 }
 
 fn doctor(mut parser: Parser) -> Result<Command, Error> {
-    let (mut model, mut device) = (None, Device::default());
+    // A device that hangs or crashes is what the doctor is there for.
+    let isolated = cfg!(target_os = "linux");
+    let mut device = Device {
+        isolated,
+        ..Device::default()
+    };
+    let mut model = None;
     let (mut json, mut opens, mut system) = (false, true, System::host());
     while let Some(argument) = parser.next()? {
         match argument {

@@ -49,6 +49,7 @@ usage: corallite run MODEL[@DEVICE] --input IN0.npy [--input IN1.npy ...] --outp
       --device DEVICE    where operators compiled for the Edge TPU run, see `corallite --help`: auto (default), cpu, usb:N,
                          pci:N, a path. One line on stderr says which device it is.
       --cpu-model FILE   the model that the compiled one was compiled from: runs in its place where auto finds no device
+      --isolated         libedgetpu in a process of its own: a device that is lost fails the run with its reason
       --device-option NAME=VALUE
                          Performance=Low|Medium|High|Max, Usb.AlwaysDfu=True|False, Usb.MaxBulkInQueueLength=0..256 (0
                          may save time on models with large outputs); may be repeated

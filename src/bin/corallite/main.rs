@@ -25,6 +25,8 @@ use failure::Failure;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    #[cfg(target_os = "linux")]
+    corallite::delegate::isolated::worker_main();
     // A defect of ours is told in one line, too.
     std::panic::set_hook(Box::new(|info| {
         output::complain(&format!("internal error, please report it: {info}"));

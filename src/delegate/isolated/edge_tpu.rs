@@ -1,7 +1,7 @@
 //! One device, its worker, and the way back after a loss.
 
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use super::HAS_WORKER_MAIN;
@@ -22,6 +22,17 @@ use crate::ffi::isolation::SharedHandle;
 #[derive(Debug, Clone)]
 pub struct IsolatedEdgeTpu {
     pub(super) shared: Arc<Shared>,
+}
+
+/// An isolated Edge TPU as long as somebody else keeps it open.
+#[derive(Debug, Clone)]
+pub(in crate::delegate) struct WeakIsolatedEdgeTpu(Weak<Shared>);
+
+impl WeakIsolatedEdgeTpu {
+    /// The device, if somebody still has it.
+    pub(in crate::delegate) fn upgrade(&self) -> Option<IsolatedEdgeTpu> {
+        self.0.upgrade().map(|shared| IsolatedEdgeTpu { shared })
+    }
 }
 
 impl IsolatedEdgeTpu {
@@ -67,6 +78,11 @@ impl IsolatedEdgeTpu {
         if let Some(running) = self.shared.turn().worker.take() {
             running.process.kill();
         }
+    }
+
+    /// A handle that does not keep the device open.
+    pub(in crate::delegate) fn downgrade(&self) -> WeakIsolatedEdgeTpu {
+        WeakIsolatedEdgeTpu(Arc::downgrade(&self.shared))
     }
 
     /// Prepares a model's nodes in the worker.

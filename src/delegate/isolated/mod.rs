@@ -59,6 +59,7 @@ mod settings;
 mod worker;
 
 pub use edge_tpu::IsolatedEdgeTpu;
+pub(super) use edge_tpu::WeakIsolatedEdgeTpu;
 pub(super) use error::Reason;
 pub use error::{IsolationError, Loss};
 pub use process::WorkerProgram;
