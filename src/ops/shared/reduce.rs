@@ -30,10 +30,11 @@ impl Reduction {
             .ok_or_else(|| axes.shape_error(format!("axes of shape {}", input.shape)))
     }
 
-    /// Folds `axes` of `shape`; negative axes count from the end, repeated ones fold once. `None` for an axis out of range.
+    /// Folds `axes` of `shape`; negative axes count from the end, repeated ones fold once, those of a scalar do not count.
+    /// `None` for an axis out of range.
     pub fn new(shape: Shape, axes: &[i32], keep_dims: bool) -> Option<Self> {
         let mut is_folded = [false; MAX_RANK];
-        for &axis in axes {
+        for &axis in axes.iter().filter(|_| shape.rank() > 0) {
             is_folded[shape.axis(axis)?] = true;
         }
         let kept: Vec<usize> = shape
@@ -228,6 +229,8 @@ mod tests {
         let kept = Reduction::new(shape, &[1], true).expect("axis exists");
         assert_eq!(kept.shape.dims(), [2, 1]);
         assert_eq!(Reduction::new(shape, &[2], false), None);
+        let scalar = Reduction::new(Shape::SCALAR, &[0], false).expect("no axes");
+        assert!(scalar.is_total && scalar.shape == Shape::SCALAR);
     }
 
     #[test]

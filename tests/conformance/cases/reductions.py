@@ -9,6 +9,8 @@ from registry import generator
 
 def axes_of(d, rank):
     """Some axes of a shape, now and then twice or counted from the end; rarely none."""
+    if rank == 0:
+        return d.pick([], [0])  # a scalar's axes do not count
     axes = [axis for axis in range(rank) if d.chance(0.5)]
     if not axes and d.chance(0.8):
         axes = [d.integer(0, rank - 1)]
@@ -20,14 +22,14 @@ def axes_of(d, rank):
 def reduced(d, operator, ty, quant=None, out=None, empty=0.06, version=1, low=None, high=None):
     """The model, the data and what describes the reduction."""
     m = d.model()
-    data = d.values(ty, d.shape((1, 5), empty=empty), low, high)
+    data = d.values(ty, d.shape((0, 5), empty=empty), low, high)
     axes, keep = axes_of(d, data.ndim), d.chance(0.5)
     x = m.input(ty, data, quant)
     m.operator(
         operator, [x, d.integers(m, axes, constant=0.8)], [m.output(ty, quant=out)], "ReducerOptions", version=version,
         keep_dims=keep,
     )
-    return m, data, (tuple({axis % data.ndim for axis in axes}), keep)
+    return m, data, (tuple({axis % data.ndim for axis in axes if data.ndim}), keep)
 
 
 @generator("MEAN", types=["int8", "uint8", "int16"])
@@ -88,7 +90,7 @@ def product(d, ty):
 @generator("REDUCE_ANY", "REDUCE_ALL", types=["bool"])
 def truth(d, operator, ty):
     m = d.model()
-    shape = d.shape((1, 5), empty=0.06)
+    shape = d.shape((0, 5), empty=0.06)
     data = d.rng.random(shape) < d.pick(0.1, 0.5, 0.9)
     axes = axes_of(d, len(shape))
     x = m.input(ty, data)
