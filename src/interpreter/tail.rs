@@ -185,7 +185,6 @@ impl Tail {
     ) -> Result<(), InvokeError> {
         let graph = model.graph();
         let subgraph = &graph.subgraphs()[program.subgraph];
-        let declared = &subgraph.tensors;
         let index = program.subgraph;
         let failed = |source| InvokeError::new(model, index, number, source);
 
@@ -206,6 +205,25 @@ impl Tail {
         }
 
         let mut step = self.ready(program, number, model, runtime)?;
+        let computed = self.compute(program, number, &mut step, model, runtime);
+        // Kept whatever came of it: an operator that failed may succeed at the next inference.
+        self.prepared[number] = Some(step);
+        computed
+    }
+
+    /// Places and computes an operator that is prepared.
+    fn compute(
+        &mut self,
+        program: &mut Program,
+        number: usize,
+        step: &mut TailStep,
+        model: &Model,
+        runtime: &mut Runtime,
+    ) -> Result<(), InvokeError> {
+        let graph = model.graph();
+        let index = program.subgraph;
+        let subgraph = &graph.subgraphs()[index];
+        let failed = |source| InvokeError::new(model, index, number, source);
         let inputs = subgraph.operators[number].inputs.iter();
         step.places.inputs = inputs
             .map(|tensor| tensor.map(|tensor| self.now[tensor].clone()))
@@ -228,7 +246,6 @@ impl Tail {
                 if step.prepared.kernel.is_none()
                     && self.alias(program, subgraph, number, &step.prepared.outputs)
                 {
-                    self.prepared[number] = Some(step);
                     return Ok(());
                 }
                 let shapes = &step.prepared.outputs;
@@ -245,7 +262,14 @@ impl Tail {
                     runtime.workers.reserve(kernel.memory().workspace);
                 }
                 let workers = &runtime.workers;
-                let io = KernelIo::new(graph, declared, &step.places, folded, workers, arena);
+                let io = KernelIo::new(
+                    graph,
+                    &subgraph.tensors,
+                    &step.places,
+                    folded,
+                    workers,
+                    arena,
+                );
                 let mut io = io.with_variables(&mut runtime.variables);
                 match &step.prepared.kernel {
                     Some(kernel) => kernel.eval(&mut io).map_err(failed)?,
@@ -253,7 +277,6 @@ impl Tail {
                 }
             }
         }
-        self.prepared[number] = Some(step);
         Ok(())
     }
 
@@ -288,7 +311,12 @@ impl Tail {
             runtime.memory.give_back(memory);
         }
         let Some(Runner::Kernel(def)) = runner else {
-            return Err(failed(EvalError::Operand { slot: 0 }));
+            let unknown = PrepareError::Attribute {
+                name: "shapes",
+                found: "decided by a variable's value".to_owned(),
+                expected: "shapes known before inference, as a device needs them",
+            };
+            return Err(failed(unknown.into()));
         };
         let current = Current::new(program.tensors(graph), &self.now, &runtime.variables);
         let node = Node::new(graph, index, number, &current).expect("operators were counted");

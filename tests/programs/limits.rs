@@ -1,5 +1,7 @@
-use crate::model_builder::{Model, Subgraph, doubling};
-use crate::models::{count, initial, numbers_below, once};
+use crate::model_builder::{Model, Operator, Subgraph, doubling};
+use crate::models::{
+    LESS, PAD, constant, count, initial, numbers_below, once, repeat, tensor, verdict,
+};
 use crate::{load, run, try_run};
 use corallite::Interpreter;
 
@@ -16,6 +18,46 @@ fn a_loop_without_end_ends_at_the_limit() {
     );
     // The next inference has all its rounds again.
     assert_eq!(run::<i32, i32>(&mut endless, &[10]).1, [10]);
+}
+
+#[test]
+fn inferences_that_fail_take_no_memory_along() {
+    // Without end, what is carried grows by an element a round.
+    let condition = Subgraph {
+        tensors: vec![
+            tensor(&[1]),
+            constant(&[], &[0]),
+            constant(&[], &[1]),
+            verdict(),
+        ],
+        operators: vec![Operator::new(LESS, &[1, 2], &[3])],
+        inputs: vec![0],
+        outputs: vec![3],
+    };
+    let body = Subgraph {
+        tensors: vec![tensor(&[1]), constant(&[1, 2], &[0, 1]), tensor(&[2])],
+        operators: vec![Operator::new(PAD, &[0, 1], &[2])],
+        inputs: vec![0],
+        outputs: vec![2],
+    };
+    let model = load(&Model {
+        tensors: vec![tensor(&[1]), tensor(&[1])],
+        operators: vec![repeat(&[0], &[1], [1, 2])],
+        inputs: vec![0],
+        outputs: vec![1],
+        others: vec![condition, body],
+        ..Model::default()
+    });
+    let builder = Interpreter::builder(&model).loop_limit(5).arena_limit(1024);
+    let mut growing = builder.build().expect("built");
+    for _ in 0..100 {
+        let error = try_run::<i32, i32>(&mut growing, &[7]).expect_err("no end");
+        let text = error.to_string();
+        assert!(
+            text.contains("the inference take more than 5 rounds"),
+            "{text}"
+        );
+    }
 }
 
 #[test]
