@@ -19,10 +19,10 @@ musl() {
 }
 
 # Not the tests that start the tool or need the layers' sources: those run on the machine itself.
-cross_tests=(allocation bundled_model delegated edgetpu fixedpoint_vectors hardware host_abi isolation models npy npz oracle_fake_quant oracle_training threads vision)
+cross_tests=(allocation bundled_model delegated edgetpu fixedpoint_vectors hardware host_abi isolation models npy npz oracle_convert oracle_fake_quant oracle_training threads vision)
 
 # On 32 bits the messages about arrays beyond the address space are others than the tests of npy expect.
-cross_tests_32=(allocation bundled_model edgetpu fixedpoint_vectors host_abi models oracle_fake_quant oracle_training)
+cross_tests_32=(allocation bundled_model edgetpu fixedpoint_vectors host_abi models oracle_convert oracle_fake_quant oracle_training)
 
 # tests_under TRIPLE EMULATOR LIBRARIES COMPILER TEST...
 tests_under() {

@@ -32,3 +32,8 @@ pub use model::Model;
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// The program of docs/qat.md, likewise.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/qat.md")]
+struct QatPage;

@@ -1,4 +1,4 @@
-//! From the bytes of a `.tflite` file to a verified graph.
+//! From the bytes of a `.tflite` file to a verified graph, and back ([`write`]).
 //!
 //! [`Model`] is the only way up: whoever holds one holds a file whose structure is sound (every index, shape, buffer
 //! range and edge) and whose quantization parameters mean something. The layers above re-check neither. This folder
@@ -14,6 +14,7 @@ mod report;
 pub mod rules;
 mod signatures;
 mod verify;
+pub mod write;
 
 pub use calls::MAX_CALL_DEPTH;
 pub use error::LoadError;

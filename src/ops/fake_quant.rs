@@ -48,10 +48,10 @@ fn prepare(node: &Node<'_>, _: &Settings) -> Result<Prepared, PrepareError> {
 /// A range moved so that 0 is one of its numbers. Source: TFLite `kernels/internal/quantization_util.cc`,
 /// `NudgeQuantizationRange` and `FakeQuantizeArray`; all in float32.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct FakeQuant {
-    scale: f32,
-    min: f32,
-    max: f32,
+pub(crate) struct FakeQuant {
+    pub(crate) scale: f32,
+    pub(crate) min: f32,
+    pub(crate) max: f32,
 }
 
 impl FakeQuant {
@@ -70,7 +70,8 @@ impl FakeQuant {
         })
     }
 
-    fn apply(self, x: f32) -> f32 {
+    /// The number of the range next to `x`.
+    pub(crate) fn apply(self, x: f32) -> f32 {
         // C++'s max and min: not-a-number becomes the lower bound.
         let raised = if self.min < x { x } else { self.min };
         let clamped = if raised < self.max { raised } else { self.max };

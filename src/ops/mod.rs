@@ -32,7 +32,7 @@ mod dynamic_update_slice;
 mod elementwise;
 mod elu;
 mod embedding_lookup;
-mod fake_quant;
+pub(crate) mod fake_quant;
 mod fill;
 mod floor_div_mod;
 mod fully_connected;

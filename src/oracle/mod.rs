@@ -12,12 +12,14 @@
 //! | [`qparams`] | scales and zero points from ranges, as training and as converters choose them |
 //! | [`fake_quant`] | quantization simulated in float32, forward and backward |
 //! | [`observe`] | ranges from observed values, and when quantization begins |
-//! | `compare` | the training side's activations against the integer model's, layer by layer (feature `npz`) |
 //! | [`batch_norm`] | batch normalization folded into weights, in training and after |
+//! | [`convert`] | from trained floats and ranges to integer tensors and a model file |
+//! | `compare` | the training side's activations against the integer model's, layer by layer (feature `npz`) |
 
 pub mod batch_norm;
 #[cfg(feature = "npz")]
 pub mod compare;
+pub mod convert;
 pub mod fake_quant;
 pub mod npy;
 #[cfg(feature = "npz")]

@@ -6,6 +6,7 @@ use crate::doctor::DoctorOptions;
 use crate::failure::Failure;
 use crate::help;
 use crate::inspect::InspectOptions;
+use crate::qat;
 use crate::run::{RunOptions, What};
 use crate::session::Case;
 use corallite::delegate::DeviceRequest;
@@ -34,6 +35,8 @@ pub enum Command {
     Devices(DevicesOptions),
     /// `corallite doctor`.
     Doctor(DoctorOptions),
+    /// `corallite qat`.
+    Qat(qat::Qat),
 }
 
 /// Options of the commands that only look at a model.
@@ -67,11 +70,16 @@ pub fn parse(mut parser: Parser) -> Result<Command, Failure> {
         "devices" => devices(parser).map_err(in_command("devices")),
         "doctor" => doctor(parser).map_err(in_command("doctor")),
         "rules" => rules(parser).map_err(in_command("rules")),
+        "qat" => match qat::parser_name(&mut parser).map_err(in_command("qat"))? {
+            Ok(name) => qat::parse(name, parser).map_err(in_command(name)),
+            Err(help) => Ok(help),
+        },
         _ => Err(Failure::UnknownCommand { found: name }),
     }
 }
 
-fn print(text: &str) -> Command {
+/// A command that only prints.
+pub fn print(text: &str) -> Command {
     Command::Print(text.to_owned())
 }
 
@@ -89,7 +97,8 @@ fn set_model(model: &mut Option<PathBuf>, value: OsString) -> Result<(), Error> 
     Ok(())
 }
 
-fn missing(what: &str) -> Error {
+/// A required argument is not there.
+pub fn missing(what: &str) -> Error {
     format!("{what} is missing").into()
 }
 
@@ -313,7 +322,7 @@ fn rules(mut parser: Parser) -> Result<Command, Error> {
 }
 
 /// The value of `option`, with the option in the message when it means nothing.
-fn value<T, E: std::fmt::Display>(
+pub fn value<T, E: std::fmt::Display>(
     parser: &mut Parser,
     option: &str,
     parse: impl FnOnce(&str) -> Result<T, E>,

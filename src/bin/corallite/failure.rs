@@ -1,5 +1,6 @@
 //! Why a command failed, in one line.
 
+use crate::qat::QatFailure;
 use corallite::device::DeviceError;
 use corallite::interpreter::{AccessError, BuildError, InvokeError};
 use corallite::model::LoadError;
@@ -72,6 +73,8 @@ pub enum Failure {
         output: usize,
         ty: TensorType,
     },
+    /// A command of `corallite qat` failed.
+    Qat(Box<QatFailure>),
     /// A file or folder could not be read, made or renamed.
     File { path: PathBuf, source: io::Error },
     /// Devices could not be listed.
@@ -121,6 +124,12 @@ impl Failure {
     }
 }
 
+impl From<QatFailure> for Failure {
+    fn from(failure: QatFailure) -> Self {
+        Self::Qat(Box::new(failure))
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -157,6 +166,7 @@ impl fmt::Display for Failure {
                 model.display()
             ),
             Self::Array { source } => source.fmt(f),
+            Self::Qat(failure) => failure.fmt(f),
             Self::InputType {
                 input,
                 found,

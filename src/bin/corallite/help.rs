@@ -14,6 +14,7 @@ commands:
   rules     prints the rules that check applies
   devices   lists the Edge TPUs of this machine
   doctor    tells why an Edge TPU does not work, and what to do
+  qat       the numbers of quantization-aware training
 
 `corallite COMMAND --help` explains a command. Exit codes: 0 success, 1 failure (one line on stderr says why),
 2 wrong usage. RUST_LOG=debug shows what the library does.

@@ -15,6 +15,7 @@ mod failure;
 mod help;
 mod inspect;
 mod output;
+mod qat;
 mod rules;
 mod run;
 mod session;
@@ -56,6 +57,7 @@ fn execute(command: Command) -> Result<ExitCode, Failure> {
                 return Ok(ExitCode::FAILURE);
             }
         }
+        Command::Qat(command) => return qat::execute(&command),
         Command::Check(options) => {
             if !check::check(&options.model, options.json)? {
                 return Ok(ExitCode::FAILURE);

@@ -1,6 +1,7 @@
 //! The forward pass.
 
 use super::{FakeQuantError, FakeQuantProfile};
+use crate::ops::fake_quant as operator;
 use crate::oracle::qparams::{FakeQuantParams, Grid, Range};
 
 /// One FakeQuant node: a formula, and a range per tensor or per channel.
@@ -127,9 +128,8 @@ enum Formula {
         zero: f32,
         inverse: f32,
     },
-    Tflite {
-        inverse: f32,
-    },
+    /// The FAKE_QUANT operator.
+    Tflite(operator::FakeQuant),
 }
 
 impl Rounding {
@@ -145,9 +145,11 @@ impl Rounding {
             FakeQuantProfile::Tf113 => Formula::Tf113,
             FakeQuantProfile::Tf2 if per_channel => Formula::Tf2PerChannel { zero, inverse },
             FakeQuantProfile::Tf2 => Formula::Tf2PerTensor { zero },
-            FakeQuantProfile::Tflite => Formula::Tflite {
-                inverse: 1.0 / scale,
-            },
+            FakeQuantProfile::Tflite => Formula::Tflite(operator::FakeQuant {
+                scale,
+                min,
+                max: params.nudged_max(),
+            }),
         };
         Self {
             min,
@@ -168,7 +170,7 @@ impl Rounding {
             Formula::Tf2PerChannel { zero, inverse } => {
                 (shifted * inverse - zero + 0.5).floor() * self.scale
             }
-            Formula::Tflite { inverse } => (shifted * inverse).round() * self.scale + self.min,
+            Formula::Tflite(operator) => operator.apply(value),
         }
     }
 }

@@ -1,0 +1,179 @@
+//! What the user asked of `corallite qat`.
+
+use super::{Qat, fq, help, qparams};
+use crate::args::{Command, missing, print, value};
+use corallite::oracle::{FakeQuantProfile, Grid, Range};
+use corallite::tensor::TensorType;
+use lexopt::prelude::*;
+use lexopt::{Error, Parser};
+use std::path::PathBuf;
+
+/// Reads which command is meant: its name, or the help that was asked for instead.
+pub fn parser_name(parser: &mut Parser) -> Result<Result<&'static str, Command>, Error> {
+    let commands = "expected qparams or fq";
+    match parser.next()? {
+        None => Err(format!("a command of qat is missing, {commands}").into()),
+        Some(Short('h') | Long("help")) => Ok(Err(print(help::QAT))),
+        Some(Value(name)) => match name.to_string_lossy().as_ref() {
+            "qparams" => Ok(Ok("qat qparams")),
+            "fq" => Ok(Ok("qat fq")),
+            other => Err(format!("unknown command of qat {other:?}, {commands}").into()),
+        },
+        Some(option) => Err(option.unexpected()),
+    }
+}
+
+/// Reads the options of the command that [`parser_name`] told.
+pub fn parse(name: &str, parser: Parser) -> Result<Command, Error> {
+    if name == "qat fq" {
+        fq(parser)
+    } else {
+        qparams(parser)
+    }
+}
+
+fn qparams(mut parser: Parser) -> Result<Command, Error> {
+    let mut ends = Ends::default();
+    let (mut ty, mut bits) = (TensorType::UInt8, None);
+    let (mut narrow, mut symmetric, mut json) = (false, false, false);
+    let mut sides = qparams::Sides::Both;
+    let (mut input_scale, mut weight_scale) = (None, None);
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Short('h') | Long("help") => return Ok(print(help::QPARAMS)),
+            Long("min") => ends.min = value(&mut parser, "--min", floats)?,
+            Long("max") => ends.max = value(&mut parser, "--max", floats)?,
+            Long("type") => ty = value(&mut parser, "--type", tensor_type)?,
+            Long("bits") => bits = Some(value(&mut parser, "--bits", str::parse::<u32>)?),
+            Long("narrow") => narrow = true,
+            Long("symmetric") => symmetric = true,
+            Long("profile") => sides = value(&mut parser, "--profile", side)?,
+            Long("input-scale") => input_scale = Some(value(&mut parser, "--input-scale", scale)?),
+            Long("weight-scale") => {
+                weight_scale = Some(value(&mut parser, "--weight-scale", scale)?);
+            }
+            Long("json") => json = true,
+            _ => return Err(argument.unexpected()),
+        }
+    }
+    let grid = match (bits, ty) {
+        (None, ty) => Grid::of(ty, narrow),
+        (Some(bits), TensorType::UInt8) => Grid::unsigned(bits, narrow),
+        (Some(bits), _) => Grid::signed(bits, narrow),
+    };
+    let grid = grid.map_err(|error| format!("--bits: {error}"))?;
+    let mut ranges = ends.ranges()?;
+    if symmetric {
+        ranges = ranges
+            .into_iter()
+            .map(|range| range.symmetric(grid))
+            .collect();
+    }
+    let layer = match (input_scale, weight_scale) {
+        (Some(input), Some(weight)) => Some(input * weight),
+        (None, None) => None,
+        _ => return Err("--input-scale and --weight-scale go together".into()),
+    };
+    Ok(Command::Qat(Qat::Qparams(qparams::Options {
+        grid,
+        ranges,
+        sides,
+        layer,
+        json,
+    })))
+}
+
+fn fq(mut parser: Parser) -> Result<Command, Error> {
+    let mut ends = Ends::default();
+    let (mut input, mut output, mut array) = (None, None, None);
+    let (mut bits, mut narrow, mut gradients) = (8, false, false);
+    let mut profile = FakeQuantProfile::default();
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Short('h') | Long("help") => return Ok(print(help::FQ)),
+            Long("min") => ends.min = value(&mut parser, "--min", floats)?,
+            Long("max") => ends.max = value(&mut parser, "--max", floats)?,
+            Short('o') | Long("output") => output = Some(PathBuf::from(parser.value()?)),
+            Long("array") => array = Some(parser.value()?.string()?),
+            Long("bits") => bits = value(&mut parser, "--bits", str::parse::<u32>)?,
+            Long("narrow") => narrow = true,
+            Long("profile") => profile = value(&mut parser, "--profile", str::parse)?,
+            Long("grad") => gradients = true,
+            Value(file) if input.is_none() => input = Some(PathBuf::from(file)),
+            _ => return Err(argument.unexpected()),
+        }
+    }
+    let grid = Grid::unsigned(bits, narrow).map_err(|error| format!("--bits: {error}"))?;
+    Ok(Command::Qat(Qat::Fq(fq::Options {
+        input: input.ok_or_else(|| missing("IN.npz"))?,
+        output: output.ok_or_else(|| missing("--output"))?,
+        array,
+        profile,
+        grid,
+        ranges: ends.ranges()?,
+        gradients,
+    })))
+}
+
+/// `--min` and `--max`, one each or one per channel.
+#[derive(Default)]
+struct Ends {
+    min: Vec<f32>,
+    max: Vec<f32>,
+}
+
+impl Ends {
+    fn ranges(&self) -> Result<Vec<Range>, Error> {
+        for (option, ends) in [("--min", &self.min), ("--max", &self.max)] {
+            if ends.is_empty() {
+                return Err(missing(option));
+            }
+        }
+        let (low, high) = (self.min.len(), self.max.len());
+        if low != high {
+            return Err(format!("--min has {low} numbers, --max {high}, expected as many").into());
+        }
+        let ends = self.min.iter().zip(&self.max);
+        let ranges = ends.map(|(&min, &max)| Range::new(min, max));
+        ranges
+            .collect::<Result<_, _>>()
+            .map_err(|error| format!("--min and --max: {error}").into())
+    }
+}
+
+/// Numbers with commas between them.
+fn floats(text: &str) -> Result<Vec<f32>, String> {
+    text.split(',')
+        .map(|number| {
+            let parsed = number.trim().parse();
+            parsed.map_err(|_| format!("{number:?} is no number"))
+        })
+        .collect()
+}
+
+fn scale(text: &str) -> Result<f64, &'static str> {
+    let parsed = text.parse::<f32>().ok();
+    parsed
+        .filter(|scale| scale.is_normal() && *scale > 0.0)
+        .map(f64::from)
+        .ok_or("expected a number above 0")
+}
+
+fn tensor_type(text: &str) -> Result<TensorType, &'static str> {
+    match text {
+        "uint8" => Ok(TensorType::UInt8),
+        "int8" => Ok(TensorType::Int8),
+        "int16" => Ok(TensorType::Int16),
+        _ => Err("expected uint8, int8 or int16"),
+    }
+}
+
+fn side(text: &str) -> Result<qparams::Sides, &'static str> {
+    if text == "toco" {
+        return Ok(qparams::Sides::Converter);
+    }
+    match text.parse::<FakeQuantProfile>() {
+        Ok(_) => Ok(qparams::Sides::FakeQuant),
+        Err(_) => Err("expected tf1.13, tf2, tflite or toco"),
+    }
+}

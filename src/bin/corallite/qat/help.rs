@@ -1,0 +1,55 @@
+//! What `--help` says.
+
+/// Of `corallite qat`.
+pub const QAT: &str = "\
+The numbers of quantization-aware training, as TensorFlow and the converters compute them.
+
+usage: corallite qat COMMAND [OPTIONS]
+
+commands:
+  qparams   scale and zero point of a range, in training and after conversion
+  fq        rounds an array as FakeQuant does, and its gradients
+
+`corallite qat COMMAND --help` explains a command.
+";
+
+/// Of `corallite qat qparams`.
+pub const QPARAMS: &str = "\
+Shows scale and zero point of a range as training's FakeQuant chooses them (float32) and as a converter stores them
+(float64), and says where the two differ.
+
+usage: corallite qat qparams --min A --max B [OPTIONS]
+
+      --min A[,A...]     lower end of the range; several for several channels
+      --max B[,B...]     upper end, as many
+      --type TYPE        uint8 (default), int8 or int16
+      --bits N           2 to 16; default is the type's
+      --narrow           without the lowest code, as weights are quantized
+      --symmetric        widens the range around zero first
+      --profile NAME     one side alone: tf1.13, tf2 or tflite (FakeQuant, the same in all three), or toco (converter)
+      --input-scale S    with --weight-scale: also the multiplier S * W / scale of a layer whose output the range is, as the
+      --weight-scale W   kernels use it: a 31-bit integer and a shift
+      --json             everything as one JSON object
+  -h, --help             this text
+
+Exit code 0; 1 when a range can neither be trained nor converted.
+";
+
+/// Of `corallite qat fq`.
+pub const FQ: &str = "\
+Rounds a float32 array as a FakeQuant node does and writes the result as array `y`; bit-exact with the framework named.
+
+usage: corallite qat fq IN.npz --min A --max B -o OUT.npz [OPTIONS]
+
+      --min A[,A...]     lower end of the range; several for channels along the last axis
+      --max B[,B...]     upper end, as many
+  -o, --output OUT.npz   the archive to write
+      --array NAME       which array; default is `x`, or the only one
+      --bits N           2 to 16, default 8
+      --narrow           without the lowest code
+      --profile NAME     tf1.13 (default), tf2 or tflite
+      --grad             also reads array `g`, the gradients of the result, and writes `dx`, `dmin` and `dmax`
+  -h, --help             this text
+
+Values that are not numbers are refused; infinities are clamped.
+";

@@ -1,0 +1,29 @@
+//! `corallite qat`: the numbers of quantization-aware training.
+
+mod args;
+mod failure;
+mod fq;
+mod help;
+mod qparams;
+
+pub use args::{parse, parser_name};
+pub use failure::QatFailure;
+
+use crate::failure::Failure;
+use std::process::ExitCode;
+
+/// A command of `corallite qat` with its options.
+pub enum Qat {
+    /// `corallite qat qparams`.
+    Qparams(qparams::Options),
+    /// `corallite qat fq`.
+    Fq(fq::Options),
+}
+
+/// Runs the command.
+pub fn execute(command: &Qat) -> Result<ExitCode, Failure> {
+    match command {
+        Qat::Qparams(options) => qparams::qparams(options),
+        Qat::Fq(options) => fq::fq(options),
+    }
+}
