@@ -2,7 +2,7 @@
 
 use super::shared::{
     Arithmetic, Axis, Padding, Problem, Scaled, check, check_bias_length, convolution_kernel,
-    fast_convolution, fused_activation, padding,
+    fast_convolution, fused_activation, hybrid, padding,
 };
 use super::{Node, OpDef, PrepareError, Prepared, Settings, TypeRow};
 use crate::fixedpoint::FusedActivation;
@@ -19,6 +19,8 @@ const UINT8: &[TensorType] = &[TensorType::UInt8, TensorType::UInt8, TensorType:
 const INT4: &[TensorType] = &[TensorType::Int8, TensorType::Int4, TensorType::Int32];
 const INT16: &[TensorType] = &[TensorType::Int16, TensorType::Int8, TensorType::Int64];
 const FLOAT32: &[TensorType] = &[TensorType::Float32];
+const HYBRID: &[TensorType] = &[TensorType::Float32, TensorType::Int8, TensorType::Float32];
+const HYBRID4: &[TensorType] = &[TensorType::Float32, TensorType::Int4, TensorType::Float32];
 /// int16 with a 32-bit accumulator, declared as such or not: a converter that means int64 writes int64.
 const INT16_BIAS32: &[TensorType] = &[TensorType::Int16, TensorType::Int8, TensorType::Int32];
 
@@ -32,6 +34,8 @@ pub(super) const DEF: OpDef = OpDef {
         TypeRow::new(INT4, &[TensorType::Int8]),
         TypeRow::new(INT16, &[TensorType::Int16]),
         TypeRow::new(FLOAT32, &[TensorType::Float32]),
+        TypeRow::new(HYBRID, &[TensorType::Float32]),
+        TypeRow::new(HYBRID4, &[TensorType::Float32]),
         TypeRow::new(INT16_BIAS32, &[TensorType::Int16]),
     ],
     check,
@@ -128,11 +132,41 @@ fn prepare(node: &Node<'_>, settings: &Settings) -> Result<Prepared, PrepareErro
     };
     let macs = (shape.count() as u64).saturating_mul((taps_y * taps_x * filter_channels) as u64);
     let wide = bias.is_none_or(|bias| bias.ty == TensorType::Int64);
+    if input.ty == TensorType::Float32 && filter.ty != TensorType::Float32 {
+        return hybrid_kernel(problem, &scaled, shape, settings)
+            .map(|prepared| prepared.macs(macs));
+    }
     let kernel = match fast_convolution(&problem, &scaled, bias.as_ref(), settings)? {
         Some(kernel) => kernel,
         None => convolution_kernel(problem, &scaled, wide, settings)?,
     };
     Ok(Prepared::boxed(kernel, [shape]).macs(macs))
+}
+
+/// Float activations with int8 weights. Scales that differ between channels, or groups, take another kernel in TFLite than
+/// one scale does. Source: TFLite `kernels/conv.cc`, `EvalHybrid` and `EvalHybridPerChannel`.
+fn hybrid_kernel(
+    problem: Conv2d,
+    scaled: &Scaled<'_>,
+    shape: Shape,
+    settings: &Settings,
+) -> Result<Prepared, PrepareError> {
+    let scales = scaled.filter.scales()?;
+    let is_grouped = problem.group_channels != problem.output_channels;
+    let per_channel = is_grouped || scales.iter().any(|&scale| scale != scales[0]);
+    let scheme = hybrid::Scheme {
+        codes: hybrid::RowCodes::new(per_channel, settings),
+        weights_first: per_channel,
+    };
+    let picture = Conv2d {
+        batches: 1,
+        ..problem
+    };
+    let sizes = [
+        picture.rows.input * picture.columns.input * picture.input_channels,
+        picture.rows.output * picture.columns.output * picture.output_channels,
+    ];
+    hybrid::prepare(picture, sizes, scaled, scheme, shape)
 }
 
 impl Problem for Conv2d {

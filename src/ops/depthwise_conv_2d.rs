@@ -2,7 +2,7 @@
 
 use super::shared::{
     Arithmetic, Axis, Padding, Problem, Scaled, check, check_bias_length, convolution_kernel,
-    fast_depthwise_convolution, fused_activation, padding,
+    fast_depthwise_convolution, fused_activation, hybrid, padding,
 };
 use super::{Node, OpDef, PrepareError, Prepared, Settings, TypeRow};
 use crate::fixedpoint::FusedActivation;
@@ -20,6 +20,7 @@ const UINT8: &[TensorType] = &[TensorType::UInt8, TensorType::UInt8, TensorType:
 const INT4: &[TensorType] = &[TensorType::Int8, TensorType::Int4, TensorType::Int32];
 const INT16: &[TensorType] = &[TensorType::Int16, TensorType::Int8, TensorType::Int64];
 const FLOAT32: &[TensorType] = &[TensorType::Float32];
+const HYBRID: &[TensorType] = &[TensorType::Float32, TensorType::Int8, TensorType::Float32];
 
 pub(super) const DEF: OpDef = OpDef {
     code: BuiltinOperator::DEPTHWISE_CONV_2D,
@@ -31,6 +32,7 @@ pub(super) const DEF: OpDef = OpDef {
         TypeRow::new(INT4, &[TensorType::Int8]),
         TypeRow::new(INT16, &[TensorType::Int16]),
         TypeRow::new(FLOAT32, &[TensorType::Float32]),
+        TypeRow::new(HYBRID, &[TensorType::Float32]),
     ],
     check,
     prepare,
@@ -111,11 +113,37 @@ fn prepare(node: &Node<'_>, settings: &Settings) -> Result<Prepared, PrepareErro
     };
     let macs = (shape.count() as u64).saturating_mul((taps_y * taps_x) as u64);
     let wide = bias.is_none_or(|bias| bias.ty == TensorType::Int64);
+    if input.ty == TensorType::Float32 && filter.ty != TensorType::Float32 {
+        return hybrid_kernel(problem, &scaled, shape, settings)
+            .map(|prepared| prepared.macs(macs));
+    }
     let kernel = match fast_depthwise_convolution(&problem, &scaled, bias.as_ref(), settings)? {
         Some(kernel) => kernel,
         None => convolution_kernel(problem, &scaled, wide, settings)?,
     };
     Ok(Prepared::boxed(kernel, [shape]).macs(macs))
+}
+
+/// Float activations with int8 weights. Source: TFLite `kernels/depthwise_conv.cc`, `EvalHybridPerChannel`.
+fn hybrid_kernel(
+    problem: DepthwiseConv2d,
+    scaled: &Scaled<'_>,
+    shape: Shape,
+    settings: &Settings,
+) -> Result<Prepared, PrepareError> {
+    let scheme = hybrid::Scheme {
+        codes: hybrid::RowCodes::new(true, settings),
+        weights_first: false,
+    };
+    let picture = DepthwiseConv2d {
+        batches: 1,
+        ..problem
+    };
+    let sizes = [
+        picture.rows.input * picture.columns.input * picture.input_channels,
+        picture.rows.output * picture.columns.output * scaled.channels,
+    ];
+    hybrid::prepare(picture, sizes, scaled, scheme, shape)
 }
 
 impl Problem for DepthwiseConv2d {

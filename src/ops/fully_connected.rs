@@ -2,7 +2,8 @@
 
 use super::shared::{
     Arithmetic, DoubleStage, OutputStage, Problem, ScaleProduct, Scaled, check, check_bias_length,
-    fast_fully_connected, float_kernel, fused_activation, integer_kernel, wide_accumulator,
+    fast_fully_connected, float_kernel, fused_activation, hybrid, integer_kernel,
+    wide_accumulator,
 };
 use super::{Kernel, Node, NodeTensor, OpDef, PrepareError, Prepared, Settings, TypeRow};
 use crate::fixedpoint::FusedActivation;
@@ -23,6 +24,8 @@ const FLOAT32: &[TensorType] = &[TensorType::Float32];
 /// int16 with a 32-bit accumulator, declared as such or not: a converter that means int64 writes int64.
 const INT16_BIAS32: &[TensorType] = &[TensorType::Int16, TensorType::Int8, TensorType::Int32];
 const INT16_FILTER16: &[TensorType] = &[TensorType::Int16, TensorType::Int16, TensorType::Int64];
+const HYBRID: &[TensorType] = &[TensorType::Float32, TensorType::Int8, TensorType::Float32];
+const HYBRID4: &[TensorType] = &[TensorType::Float32, TensorType::Int4, TensorType::Float32];
 
 pub(super) const DEF: OpDef = OpDef {
     code: BuiltinOperator::FULLY_CONNECTED,
@@ -36,6 +39,9 @@ pub(super) const DEF: OpDef = OpDef {
         TypeRow::new(FLOAT32, &[TensorType::Float32]),
         TypeRow::new(INT16_BIAS32, &[TensorType::Int16]),
         TypeRow::new(INT16_FILTER16, &[TensorType::Int16]),
+        TypeRow::new(UINT8, &[TensorType::Int16]),
+        TypeRow::new(HYBRID, &[TensorType::Float32]),
+        TypeRow::new(HYBRID4, &[TensorType::Float32]),
     ],
     check,
     prepare,
@@ -44,6 +50,7 @@ pub(super) const DEF: OpDef = OpDef {
 struct Options {
     activation: FusedActivation,
     keep_num_dims: bool,
+    asymmetric: bool,
     bias_type: schema::TensorType,
 }
 
@@ -66,6 +73,7 @@ fn parse(node: &Node<'_>) -> Result<Options, PrepareError> {
     Ok(Options {
         activation: fused_activation(options.fused_activation_function())?,
         keep_num_dims: options.keep_num_dims(),
+        asymmetric: options.asymmetric_quantize_inputs(),
         bias_type: options.quantized_bias_type(),
     })
 }
@@ -109,9 +117,16 @@ fn prepare(node: &Node<'_>, settings: &Settings) -> Result<Prepared, PrepareErro
         channels: units,
         activation: options.activation,
     };
+    let macs = (shape.count() as u64).saturating_mul(depth as u64);
+    if input.ty == TensorType::Float32 && filter.ty != TensorType::Float32 {
+        let scheme = hybrid::Scheme {
+            codes: hybrid::RowCodes::new(options.asymmetric, settings),
+            weights_first: false,
+        };
+        return Ok(hybrid::prepare(problem, [depth, units], &scaled, scheme, shape)?.macs(macs));
+    }
     let rows = input.shape.count() / depth;
     let kernel = kernel(problem, rows, &scaled, bias.as_ref(), wide, settings)?;
-    let macs = (shape.count() as u64).saturating_mul(depth as u64);
     Ok(Prepared::boxed(kernel, [shape]).macs(macs))
 }
 

@@ -19,6 +19,7 @@ pub const OPERATORS: &[&OpDef] = &[
     &super::broadcast_args::DEF,
     &super::tile::DEF_BROADCAST_TO,
     &super::control_flow::DEF_CALL_ONCE,
+    &super::batch_matmul::DEF,
     &super::cast::DEF,
     &super::elementwise::DEF_CEIL,
     &super::concatenation::DEF,
@@ -58,6 +59,7 @@ pub const OPERATORS: &[&OpDef] = &[
     &super::logical::DEF_OR,
     &super::logistic::DEF,
     &super::log_softmax::DEF,
+    &super::lstm::DEF,
     &super::maximum_minimum::DEF_MAXIMUM,
     &super::max_pool_2d::DEF,
     &super::mean_sum::DEF_MEAN,
@@ -112,6 +114,7 @@ pub const OPERATORS: &[&OpDef] = &[
     &super::strided_slice::DEF,
     &super::add_sub::DEF_SUB,
     &super::mean_sum::DEF_SUM,
+    &super::svdf::DEF,
     &super::logistic::DEF_TANH,
     &super::tile::DEF,
     &super::topk_v2::DEF,
@@ -123,6 +126,9 @@ pub const OPERATORS: &[&OpDef] = &[
     &super::where_::DEF,
     &super::control_flow::DEF_WHILE,
     &super::fill::DEF_ZEROS_LIKE,
+    &super::detection_postprocess::DEF,
+    &super::transpose_conv::DEF,
+    &super::lstm::DEF_SEQUENCE,
 ];
 
 /// The definition that runs an operator: its code, its version and its types match.

@@ -2,6 +2,7 @@
 
 use super::fault::ExecutableFault;
 use crate::schema::RootError;
+use crate::schema::flexbuffer::FlexBufferError;
 use std::fmt;
 
 /// Why custom options are not handed to libedgetpu.
@@ -62,6 +63,15 @@ pub enum PackageError {
     },
     /// The package is for several chips at once, which libedgetpu refuses.
     SeveralChips,
+}
+
+impl From<FlexBufferError> for PackageError {
+    fn from(error: FlexBufferError) -> Self {
+        match error {
+            FlexBufferError::Bounds { part, at } => Self::FlexBuffer { part, at },
+            FlexBufferError::Kind { key, found } => Self::Kind { key, found },
+        }
+    }
 }
 
 impl fmt::Display for PackageError {

@@ -19,7 +19,6 @@
 mod error;
 mod executable;
 mod fault;
-mod flexbuffer;
 mod layer;
 mod transfers;
 
@@ -30,6 +29,7 @@ pub use layer::{Layer, LayerType};
 pub use transfers::Transfers;
 
 use crate::schema::darwinn::{self, MultiExecutable, root_as_package};
+use crate::schema::flexbuffer::{self, Value};
 use crate::schema::{read_root, verifier_options};
 
 /// What custom options hold, after every offset in them was checked.
@@ -67,12 +67,18 @@ impl Package {
         let mut package = None;
         for (key, value) in &entries {
             match (*key, value) {
-                (b"4", flexbuffer::Value::Bytes(bytes)) => package = Some(*bytes),
-                (b"6", flexbuffer::Value::Elements(count)) if *count != 1 => {
+                (b"4", Value::Bytes(bytes)) => package = Some(*bytes),
+                (b"6", Value::Elements(count)) if *count != 1 => {
                     return Err(PackageError::Chips { count: *count });
                 }
-                (b"7", flexbuffer::Value::Elements(count)) if *count > 0 => {
+                (b"7", Value::Elements(count)) if *count > 0 => {
                     return Err(PackageError::FurtherExecutables { count: *count });
+                }
+                (key, Value::Float(_) | Value::Bool(_)) => {
+                    return Err(PackageError::Kind {
+                        key: String::from_utf8_lossy(key).into_owned(),
+                        found: value.kind(),
+                    });
                 }
                 _ => {}
             }

@@ -9,10 +9,12 @@
 //!
 //! - [`tflite`]: the model file.
 //! - [`darwinn`]: the package for the Edge TPU inside a compiled model.
+//! - [`flexbuffer`]: the map that custom options are.
 //! - [`metadata`]: what a model says about itself, labels above all.
 //! - [`Verified`]: bytes that were verified once and can be read ever after.
 
 pub mod darwinn;
+pub mod flexbuffer;
 pub mod metadata;
 mod read;
 pub mod tflite;

@@ -65,7 +65,17 @@ pub fn label(case: &Case) -> String {
         return operator.into();
     };
     let ty = |&tensor: &usize| subgraph.tensors[tensor].ty;
-    let inputs: Vec<TensorType> = node.inputs.iter().flatten().map(ty).collect();
+    let mut inputs: Vec<TensorType> = node.inputs.iter().flatten().map(ty).collect();
+    if inputs.len() > 5 {
+        // The types at their first occurrence tell enough of a long list.
+        let mut seen = Vec::new();
+        inputs.retain(|ty| {
+            !seen.contains(ty) && {
+                seen.push(*ty);
+                true
+            }
+        });
+    }
     let outputs: Vec<TensorType> = node.outputs.iter().map(ty).collect();
     format!("{operator} ({}) -> ({})", list(&inputs), list(&outputs))
 }

@@ -19,12 +19,31 @@ pub struct Exception {
 pub enum Rule {
     /// Float results may be this many ulp away, integers as many codes, on every machine.
     Within(u64),
+    /// Floats may be this many times the distance between neighbours at the largest magnitude of the tensor away.
+    Largest(u64),
     /// As [`Within`](Self::Within) where the C library is another than the peers' (glibc on x86-64); none there.
     Libm(u64),
     /// The library may refuse what the peer computes.
     Refused,
     /// A row of the registry that no peer has a kernel for.
     NoPeer,
+}
+
+/// How far an element may be off.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Bound {
+    /// In ulp or codes.
+    pub units: u64,
+    /// In ulp of the largest magnitude of the tensor.
+    pub of_largest: u64,
+}
+
+impl Bound {
+    /// The difference that floats with this largest magnitude may have.
+    pub fn absolute(self, largest: f32) -> f64 {
+        let above = f32::from_bits(largest.to_bits() + 1);
+        self.of_largest as f64 * (f64::from(above) - f64::from(largest))
+    }
 }
 
 pub struct Exceptions(Vec<Exception>);
@@ -36,16 +55,18 @@ impl Exceptions {
         Self(lines.map(parse).collect())
     }
 
-    /// The ulp or codes by which an element may differ.
-    pub fn bound(&self, case: &str, profile: &str) -> u64 {
-        let bounds = self
-            .of(case, profile)
-            .map(|exception| match exception.rule {
-                Rule::Within(bound) => bound,
-                Rule::Libm(bound) if !SAME_LIBM => bound,
-                _ => 0,
-            });
-        bounds.max().unwrap_or(0)
+    /// How far an element may be off.
+    pub fn bound(&self, case: &str, profile: &str) -> Bound {
+        let mut bound = Bound::default();
+        for exception in self.of(case, profile) {
+            match exception.rule {
+                Rule::Within(units) => bound.units = bound.units.max(units),
+                Rule::Libm(units) if !SAME_LIBM => bound.units = bound.units.max(units),
+                Rule::Largest(units) => bound.of_largest = bound.of_largest.max(units),
+                _ => {}
+            }
+        }
+        bound
     }
 
     /// Whether the library may refuse the case.
@@ -99,6 +120,7 @@ fn parse(line: &str) -> Exception {
     let rule = match rule.split_once(' ') {
         Some(("within", bound)) => Rule::Within(number(bound)),
         Some(("libm", bound)) => Rule::Libm(number(bound)),
+        Some(("largest", bound)) => Rule::Largest(number(bound)),
         None if rule == "refused" => Rule::Refused,
         None if rule == "no-peer" => Rule::NoPeer,
         _ => panic!("exceptions.tsv: {line:?} has no known rule"),
@@ -114,7 +136,6 @@ fn parse(line: &str) -> Exception {
 /// How far apart two elements are: codes of integers, ulp of floats. `None` where no count can tell (a number and
 /// not-a-number); two not-a-numbers are equal whatever their bits.
 pub fn distance(ty: TensorType, left: &[u8], right: &[u8]) -> Option<u64> {
-    let float = |bytes: &[u8]| f32::from_le_bytes(bytes.try_into().expect("four bytes"));
     match ty {
         TensorType::Float32 => match (float(left), float(right)) {
             (l, r) if l.is_nan() && r.is_nan() => Some(0),
@@ -146,4 +167,9 @@ pub fn integer(ty: TensorType, bytes: &[u8]) -> i64 {
     let mut wide = [if negative { 0xff } else { 0 }; 8];
     wide[..bytes.len()].copy_from_slice(bytes);
     i64::from_le_bytes(wide)
+}
+
+/// An element of a float32 tensor.
+pub fn float(bytes: &[u8]) -> f32 {
+    f32::from_le_bytes(bytes.try_into().expect("four bytes"))
 }

@@ -41,7 +41,7 @@ def answer_of(model):
     inputs = [steps for _, steps in model.input_data]
     running = [peer for profile, peer in peers().items() if profile in model.profiles]
     for peer in running:
-        peer.send((content, inputs, model.resolver))
+        peer.send((content, inputs, model.resolver, model.mask))
     answers = {}
     for peer in running:
         status, said = peer.receive()

@@ -136,6 +136,7 @@ class Model:
         self.must_refuse = False
         self.resolver = "reference"
         self.expected = None
+        self.mask = None
         self.profiles = ("tflite", "litert")
 
     def __getattr__(self, name):

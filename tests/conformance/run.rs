@@ -1,7 +1,7 @@
 //! One case through the library, compared with the peer's answer.
 
 use super::archive::{Answer, Case, Output};
-use super::exceptions::{Exceptions, distance, integer};
+use super::exceptions::{Bound, Exceptions, distance, float, integer};
 use corallite::fixedpoint::Profile;
 use corallite::tensor::{TensorRef, TensorType};
 use corallite::{Interpreter, Model};
@@ -87,7 +87,11 @@ fn copy(tensor: &TensorRef<'_>) -> Output {
     }
 }
 
-fn compare(expected: &[Vec<Output>], found: &[Vec<Output>], bound: u64) -> Result<Outcome, String> {
+fn compare(
+    expected: &[Vec<Output>],
+    found: &[Vec<Output>],
+    bound: Bound,
+) -> Result<Outcome, String> {
     let mut outcome = Outcome::Equal;
     for (step, (expected, found)) in expected.iter().zip(found).enumerate() {
         if expected.len() != found.len() {
@@ -110,7 +114,7 @@ fn compare(expected: &[Vec<Output>], found: &[Vec<Output>], bound: u64) -> Resul
 }
 
 /// The number of elements that differ within `bound`.
-fn compare_output(expected: &Output, found: &Output, bound: u64) -> Result<usize, String> {
+fn compare_output(expected: &Output, found: &Output, bound: Bound) -> Result<usize, String> {
     if (expected.ty, &expected.shape) != (found.ty, &found.shape) {
         return Err(format!(
             "{} {:?}, expected {} {:?}",
@@ -125,13 +129,28 @@ fn compare_output(expected: &Output, found: &Output, bound: u64) -> Result<usize
         ));
     }
     let size = expected.ty.size().expect("sized");
+    let is_float = expected.ty == TensorType::Float32;
+    let reals = |bytes: &[u8]| bytes.chunks(size).map(float).collect::<Vec<f32>>();
+    let largest = match is_float && bound.of_largest > 0 {
+        true => reals(&expected.bytes)
+            .iter()
+            .fold(0f32, |largest, real| largest.max(real.abs())),
+        false => 0.0,
+    };
+    let is_near = |e: &[u8], f: &[u8]| {
+        is_float && f64::from(float(e) - float(f)).abs() <= bound.absolute(largest)
+    };
     let pairs = expected.bytes.chunks(size).zip(found.bytes.chunks(size));
-    let distances: Vec<Option<u64>> = pairs.map(|(e, f)| distance(expected.ty, e, f)).collect();
-    let beyond = |distance: &Option<u64>| distance.is_none_or(|distance| distance > bound);
+    let distances: Vec<(Option<u64>, bool)> = pairs
+        .map(|(e, f)| (distance(expected.ty, e, f), is_near(e, f)))
+        .collect();
+    let beyond = |&(distance, is_near): &(Option<u64>, bool)| {
+        !is_near && distance.is_none_or(|distance| distance > bound.units)
+    };
     let Some(first) = distances.iter().position(beyond) else {
         return Ok(distances
             .iter()
-            .filter(|&&distance| distance != Some(0))
+            .filter(|(distance, _)| *distance != Some(0))
             .count());
     };
     let at = first * size..(first + 1) * size;
@@ -148,7 +167,7 @@ fn compare_output(expected: &Output, found: &Output, bound: u64) -> Result<usize
 fn text(output: &Output, bytes: &[u8]) -> String {
     match output.ty {
         TensorType::Float32 => {
-            let value = f32::from_le_bytes(bytes.try_into().expect("four bytes"));
+            let value = float(bytes);
             format!("{value:e} ({:#010x})", value.to_bits())
         }
         _ => integer(output.ty, bytes).to_string(),

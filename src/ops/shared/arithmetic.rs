@@ -55,18 +55,18 @@ pub trait Stage: Send + 'static {
 
 /// Integers with a 32-bit accumulator, which wraps as the hardware does.
 #[derive(Debug, Clone)]
-pub struct IntegerSums<T, W, S> {
+pub struct IntegerSums<T, W, S, O = T> {
     /// Subtracted from every input.
     pub input_zero_point: i16,
     /// Subtracted from every weight; 0 for signed weights.
     pub filter_zero_point: i16,
     /// From the accumulator to the result.
     pub stage: S,
-    types: PhantomData<fn(T, W)>,
+    types: PhantomData<fn(T, W) -> O>,
 }
 
-impl<T, W, S> IntegerSums<T, W, S> {
-    /// Arithmetic on inputs `T` and weights `W` with the given zero points.
+impl<T, W, S, O> IntegerSums<T, W, S, O> {
+    /// Arithmetic on inputs `T` and weights `W` with the given zero points, and results `O`.
     pub fn new(input_zero_point: i16, filter_zero_point: i16, stage: S) -> Self {
         Self {
             input_zero_point,
@@ -77,7 +77,7 @@ impl<T, W, S> IntegerSums<T, W, S> {
     }
 }
 
-impl<T: Quantized, W: Quantized, S: Stage> IntegerSums<T, W, S> {
+impl<T: Quantized, W: Quantized, S: Stage, O: Quantized> IntegerSums<T, W, S, O> {
     #[inline(always)]
     fn dot_in_lanes(&self, sum: i32, input: &[T], filter: &[W]) -> i32 {
         const LANES: usize = 8;
@@ -118,11 +118,11 @@ impl<T: Quantized, W: Quantized, S: Stage> IntegerSums<T, W, S> {
     }
 }
 
-impl<T: Quantized, W: Quantized, S: Stage> Arithmetic for IntegerSums<T, W, S> {
+impl<T: Quantized, W: Quantized, S: Stage, O: Quantized> Arithmetic for IntegerSums<T, W, S, O> {
     type Input = T;
     type Filter = W;
     type Bias = i32;
-    type Output = T;
+    type Output = O;
     type Sum = i32;
     const ZERO: i32 = 0;
 
@@ -146,9 +146,9 @@ impl<T: Quantized, W: Quantized, S: Stage> Arithmetic for IntegerSums<T, W, S> {
     }
 
     #[inline(always)]
-    fn finish(&self, sum: i32, bias: Option<i32>, channel: usize) -> T {
+    fn finish(&self, sum: i32, bias: Option<i32>, channel: usize) -> O {
         let sum = sum.wrapping_add(bias.unwrap_or(0));
-        T::saturate(self.stage.code(sum, channel))
+        O::saturate(self.stage.code(sum, channel))
     }
 
     fn total(&self, sum: i32, bias: Option<i32>) -> f64 {

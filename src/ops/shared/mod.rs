@@ -15,6 +15,7 @@ mod float_range;
 mod fold;
 mod function;
 pub mod integers;
+pub mod hybrid;
 mod map;
 mod order;
 mod output_stage;
@@ -58,5 +59,9 @@ pub use slices::Slices;
 pub use strided::{StridedCopy, gathered};
 pub(crate) use type_rows::rows;
 pub use weighted::{Problem, convolution_kernel, float_kernel, integer_kernel, wide_accumulator};
+pub use strided::StridedCopy;
+pub use weighted::{
+    Problem, convolution_kernel, float_kernel, integer_kernel, unpack_int4, wide_accumulator,
+};
 pub use weights::{check_bias_length, filter_zero_point, narrow};
 pub use window::{Axis, Padding, padding};

@@ -145,6 +145,14 @@ pub fn integer_kernel<P: Problem, S: Stage>(
         }
     }
     match (scaled.input.ty, scaled.filter.ty) {
+        (TensorType::UInt8, _) if scaled.output.ty == TensorType::Int16 => {
+            let (zero, filter_zero) = (
+                scaled.input.per_tensor()?.1,
+                filter_zero_point(scaled.filter),
+            );
+            let arithmetic = IntegerSums::<u8, u8, S, i16>::new(narrow(zero), filter_zero, stage);
+            Ok(Reference::boxed(problem, arithmetic, None))
+        }
         (TensorType::UInt8, _) => same::<P, u8, S>(problem, scaled, None, stage),
         (TensorType::Int16, TensorType::Int16) => {
             Ok(Reference::boxed(problem, Wide::<i16, S>::new(stage), None))
@@ -177,7 +185,10 @@ fn symmetric(tensor: &NodeTensor<'_>) -> Result<(), PrepareError> {
 }
 
 /// Constant int4 weights as int8.
-pub(super) fn unpack_int4(filter: &NodeTensor<'_>) -> Result<Box<[i8]>, PrepareError> {
+///
+/// # Errors
+/// The model computes them.
+pub fn unpack_int4(filter: &NodeTensor<'_>) -> Result<Box<[i8]>, PrepareError> {
     let codes = int4_codes(filter.constant_bytes()?);
     Ok(codes.take(filter.shape.count()).collect())
 }

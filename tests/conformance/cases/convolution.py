@@ -27,7 +27,7 @@ def weights_and_bias(d, m, activation, weights, shape, channels, axis, x_quant, 
     w_quant = d.per_channel(channels, axis) if per_channel else d.quant(weights, d.scale(1e-3, 0.05), None if weights == "uint8" else 0)
     w = m.constant(weights, d.values(weights, shape), w_quant)
     bias = None
-    if d.chance(0.8):
+    if d.chance(0.9):
         bias_type = "int64" if activation == "int16" else "int32"
         bias_quant = Quant(w_quant.scales * x_quant.scales[0], 0)
         bias = m.constant(bias_type, d.values(bias_type, [channels], -20_000, 20_000), bias_quant)
@@ -63,7 +63,7 @@ def float32(d):
     depth, channels = d.integer(1, 5), groups * d.integer(1, 5)
     x = m.input("float32", d.values("float32", [d.integer(1, 2), in_h, in_w, depth * groups]))
     w = m.constant("float32", d.values("float32", [channels, filter_h, filter_w, depth]))
-    inputs = [x, w, m.constant("float32", d.values("float32", [channels]))][: d.integer(2, 3)]
+    inputs = [x, w, m.constant("float32", d.values("float32", [channels]))][: d.pick(2, 3, 3, 3)]
     m.operator("CONV_2D", inputs, [m.output("float32")], "Conv2DOptions", fused_activation_function=d.activation(), **options)
     return m
 
@@ -101,3 +101,83 @@ def depthwise_float32(d):
         fused_activation_function=d.activation(), **options,
     )
     return m
+
+
+@generator("TRANSPOSE_CONV", types=["int8", "uint8", "int16"], weight=2)
+def transposed(d, activation):
+    m = d.model()
+    weights = "uint8" if activation == "uint8" else "int8"
+    shape, in_h, in_w, filter_h, filter_w, options = transposed_geometry(d)
+    depth, channels = d.integer(1, 5), d.integer(1, 5)
+    batches = d.integer(1, 2)
+    x_quant = d.quant(activation)
+    w, bias, y_quant = weights_and_bias(
+        d, m, activation, weights, [channels, filter_h, filter_w, depth], channels, 0, x_quant, filter_h * filter_w * depth
+    )
+    x = m.input(activation, d.values(activation, [batches, in_h, in_w, depth]), x_quant)
+    size = d.integers(m, [batches, *shape, channels], constant=0.8)
+    inputs = [size, w, x] + ([] if bias is None else [bias])
+    y = m.output(activation, quant=y_quant)
+    m.operator("TRANSPOSE_CONV", inputs, [y], "TransposeConvOptions", version=3, **options)
+    return m
+
+
+@generator("TRANSPOSE_CONV")
+def transposed_float32(d):
+    m = d.model()
+    shape, in_h, in_w, filter_h, filter_w, options = transposed_geometry(d)
+    depth, channels, batches = d.integer(1, 5), d.integer(1, 5), d.integer(1, 2)
+    w = m.constant("float32", d.values("float32", [channels, filter_h, filter_w, depth]))
+    x = m.input("float32", d.values("float32", [batches, in_h, in_w, depth]))
+    size = d.integers(m, [batches, *shape, channels], constant=0.8)
+    inputs = [size, w, x] + ([m.constant("float32", d.values("float32", [channels]))] if d.chance(0.5) else [])
+    m.operator("TRANSPOSE_CONV", inputs, [m.output("float32")], "TransposeConvOptions", version=3, **options)
+    return m
+
+
+def transposed_geometry(d):
+    """The result's height and width, the input's, the filter's, and options under which they fit."""
+    filter_h, filter_w = d.integer(1, 4), d.integer(1, 4)
+    stride_h, stride_w = d.integer(1, 3), d.integer(1, 3)
+    in_h, in_w = d.integer(1, 5), d.integer(1, 5)
+    padding = d.pick(*VALID_OR_SAME)
+    if padding == "SAME":
+        shape = [in_h * stride_h - d.integer(0, stride_h - 1), in_w * stride_w - d.integer(0, stride_w - 1)]
+    else:
+        shape = [(in_h - 1) * stride_h + filter_h, (in_w - 1) * stride_w + filter_w]
+    options = {
+        "padding": padding, "stride_h": stride_h, "stride_w": stride_w, "fused_activation_function": d.activation(),
+    }
+    return shape, in_h, in_w, filter_h, filter_w, options
+
+
+def hybrid_convolution(d, operator, weights):
+    """Float activations with int8 or int4 weights."""
+    m = d.model()
+    in_h, in_w, filter_h, filter_w, options = geometry(d)
+    depth, channels = d.integer(1, 5), d.integer(1, 5)
+    depthwise = operator == "DEPTHWISE_CONV_2D"
+    shape = [1, filter_h, filter_w, depth] if depthwise else [channels, filter_h, filter_w, depth]
+    channels = depth if depthwise else channels
+    x = m.input("float32", d.values("float32", [d.integer(1, 2), in_h, in_w, depth]))
+    quant = d.per_channel(channels, 3 if depthwise else 0)
+    w = m.constant(weights, d.values(weights, shape, *((-127, 127) if weights == "int8" else ())), quant)
+    bias = m.constant("float32", d.values("float32", [channels]))
+    table = "DepthwiseConv2DOptions" if depthwise else "Conv2DOptions"
+    extra = {"depth_multiplier": 1} if depthwise else {}
+    m.operator(
+        operator, [x, w, bias], [m.output("float32")], table, version=6 if depthwise else 5,
+        fused_activation_function=d.activation(), **options, **extra,
+    )
+    # tflite-runtime takes equal scales for one and then has none.
+    return m.only("litert") if not depthwise and channels > 1 and len(set(quant.scales)) == 1 else m
+
+
+@generator("CONV_2D", types=["int8", "int4"])
+def hybrid(d, weights):
+    return hybrid_convolution(d, "CONV_2D", weights)
+
+
+@generator("DEPTHWISE_CONV_2D")
+def depthwise_hybrid(d):
+    return hybrid_convolution(d, "DEPTHWISE_CONV_2D", "int8")

@@ -5,11 +5,12 @@
 //! preceded by its length; a map also by its key vector's offset and width; values are followed by one packed type
 //! each. Source: the format notes of google/flatbuffers, `flexbuffers.h`.
 
-use super::PackageError;
+use std::fmt;
 
 /// FlexBuffers' type numbers.
 const INT: u8 = 1;
 const UINT: u8 = 2;
+const FLOAT: u8 = 3;
 const STRING: u8 = 5;
 const MAP: u8 = 9;
 const VECTOR: u8 = 10;
@@ -18,6 +19,7 @@ const VECTOR_UINT: u8 = 12;
 const VECTOR_KEY: u8 = 14;
 const VECTOR_STRING_DEPRECATED: u8 = 15;
 const BLOB: u8 = 25;
+const BOOL: u8 = 26;
 
 /// More entries than this are in no compiled model (they have five).
 const MAX_ENTRIES: usize = 64;
@@ -25,20 +27,78 @@ const MAX_ENTRIES: usize = 64;
 const MAX_ELEMENTS: usize = 1024;
 
 /// A value of the map, as far as it matters.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Value<'a> {
-    /// An integer.
-    Integer,
+#[derive(Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Value<'a> {
+    /// An integer; one beyond `i64` is its largest.
+    Integer(i64),
+    /// A floating-point number.
+    Float(f64),
+    /// A truth value.
+    Bool(bool),
     /// A string or blob.
     Bytes(&'a [u8]),
     /// A vector of this many integers, strings or blobs.
     Elements(usize),
 }
 
+impl Value<'_> {
+    /// FlexBuffers' number of the type, one of those it can be.
+    pub fn kind(&self) -> u8 {
+        match self {
+            Self::Integer(_) => INT,
+            Self::Float(_) => FLOAT,
+            Self::Bool(_) => BOOL,
+            Self::Bytes(_) => STRING,
+            Self::Elements(_) => VECTOR,
+        }
+    }
+}
+
+/// Why a buffer is no map, or none that is read here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FlexBufferError {
+    /// A part of it would lie outside of the buffer, or is malformed.
+    Bounds {
+        /// Which part.
+        part: &'static str,
+        /// Where that part should be, in bytes from the start.
+        at: usize,
+    },
+    /// An entry of a type that no options have.
+    Kind {
+        /// Its key.
+        key: String,
+        /// FlexBuffers' number of the type found.
+        found: u8,
+    },
+}
+
+impl fmt::Display for FlexBufferError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bounds { part, at } => write!(
+                f,
+                "custom options are no FlexBuffer map: {part} at byte {at} is out of bounds"
+            ),
+            Self::Kind { key, found } => write!(
+                f,
+                "custom options, entry {key:?}: found FlexBuffer type {found}, expected a number, a string or a vector"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for FlexBufferError {}
+
 /// Reads the map at the root: keys in order, with their values.
-pub(super) fn read_map(buffer: &[u8]) -> Result<Vec<(&[u8], Value<'_>)>, PackageError> {
+///
+/// # Errors
+/// An offset, a length or a type that is not as the format says, or a value that is a map itself.
+pub fn read_map(buffer: &[u8]) -> Result<Vec<(&[u8], Value<'_>)>, FlexBufferError> {
     let reader = Reader { buffer };
-    let out = |part, at| PackageError::FlexBuffer { part, at };
+    let out = |part, at| FlexBufferError::Bounds { part, at };
     let (Some(&width), Some(&packed)) = (
         buffer.last(),
         buffer.len().checked_sub(2).and_then(|at| buffer.get(at)),
@@ -88,7 +148,7 @@ pub(super) fn read_map(buffer: &[u8]) -> Result<Vec<(&[u8], Value<'_>)>, Package
         let value = reader.value(map + index * width, width, packed, true);
         let value = value.map_err(|at| match at {
             Fault::Bounds(at) => out("value", at),
-            Fault::Kind(found) => PackageError::Kind {
+            Fault::Kind(found) => FlexBufferError::Kind {
                 key: String::from_utf8_lossy(key).into_owned(),
                 found,
             },
@@ -109,12 +169,33 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// The unsigned number of `width` bytes at `at`.
-    fn unsigned(&self, at: usize, width: usize) -> Option<usize> {
+    /// The `width` bytes at `at` as an unsigned number.
+    fn word(&self, at: usize, width: usize) -> Option<u64> {
         let bytes = self.buffer.get(at..at.checked_add(width)?)?;
         let mut word = [0; 8];
         word.get_mut(..width)?.copy_from_slice(bytes);
-        usize::try_from(u64::from_le_bytes(word)).ok()
+        Some(u64::from_le_bytes(word))
+    }
+
+    /// The unsigned number of `width` bytes at `at`, where this machine's words hold it.
+    fn unsigned(&self, at: usize, width: usize) -> Option<usize> {
+        usize::try_from(self.word(at, width)?).ok()
+    }
+
+    /// The signed number of `width` bytes at `at`.
+    fn signed(&self, at: usize, width: usize) -> Option<i64> {
+        let unused = 64 - 8 * u32::try_from(width).ok()?;
+        Some((self.word(at, width)?.cast_signed() << unused) >> unused)
+    }
+
+    /// The floating-point number of 4 or 8 bytes at `at`.
+    fn float(&self, at: usize, width: usize) -> Option<f64> {
+        let word = self.word(at, width)?;
+        match width {
+            4 => Some(f32::from_bits(u32::try_from(word).ok()?).into()),
+            8 => Some(f64::from_bits(word)),
+            _ => None,
+        }
     }
 
     /// Where the offset at `at` leads.
@@ -155,10 +236,18 @@ impl<'a> Reader<'a> {
         let inner = 1 << (packed & 3);
         let kind = packed >> 2;
         match kind {
-            INT | UINT => self
-                .unsigned_or_wider(at, width)
-                .map(|()| Value::Integer)
+            INT => self
+                .signed(at, width)
+                .map(Value::Integer)
                 .ok_or_else(bounds),
+            UINT | BOOL => {
+                let word = self.word(at, width).ok_or_else(bounds)?;
+                Ok(match kind {
+                    BOOL => Value::Bool(word != 0),
+                    _ => Value::Integer(i64::try_from(word).unwrap_or(i64::MAX)),
+                })
+            }
+            FLOAT => self.float(at, width).map(Value::Float).ok_or_else(bounds),
             STRING | BLOB => {
                 let place = self.target(at, width).ok_or_else(bounds)?;
                 let bytes = self.bytes(place, inner).ok_or_else(bounds)?;
@@ -189,7 +278,7 @@ impl<'a> Reader<'a> {
                 for index in 0..count {
                     let at = place + index * inner;
                     let is_good = match kind {
-                        VECTOR_INT | VECTOR_UINT => self.unsigned_or_wider(at, inner).is_some(),
+                        VECTOR_INT | VECTOR_UINT => self.word(at, inner).is_some(),
                         VECTOR_KEY => self.target(at, inner).and_then(|at| self.key(at)).is_some(),
                         // Their lengths' width is not recorded: that is why they are deprecated.
                         _ => false,
@@ -202,11 +291,6 @@ impl<'a> Reader<'a> {
             }
             other => Err(Fault::Kind(other)),
         }
-    }
-
-    /// Whether there are `width` bytes at `at`; their value may be beyond this machine's words.
-    fn unsigned_or_wider(&self, at: usize, width: usize) -> Option<()> {
-        self.buffer.get(at..at.checked_add(width)?).map(|_| ())
     }
 }
 
@@ -232,11 +316,23 @@ mod tests {
         let bytes = map();
         let entries = read_map(&bytes).expect("a map");
         let expected: [(&[u8], Value<'_>); 3] = [
-            (b"1", Value::Integer),
+            (b"1", Value::Integer(0)),
             (b"4", Value::Bytes(b"abc")),
             (b"6", Value::Elements(1)),
         ];
         assert_eq!(entries, expected);
+    }
+
+    #[test]
+    fn numbers_are_read_by_their_width() {
+        let bytes = [254, 255, 0, 0, 128, 63, 1];
+        let reader = Reader { buffer: &bytes };
+        let value = |at, width, kind| reader.value(at, width, kind << 2, false).ok();
+        assert_eq!(value(0, 1, INT), Some(Value::Integer(-2)));
+        assert_eq!(value(0, 2, UINT), Some(Value::Integer(0xfffe)));
+        assert_eq!(value(2, 4, FLOAT), Some(Value::Float(1.0)));
+        assert_eq!(value(6, 1, BOOL), Some(Value::Bool(true)));
+        assert_eq!(value(4, 4, FLOAT), None);
     }
 
     /// Each byte set to each value, and each length: a map or an error, never a panic.
