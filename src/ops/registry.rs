@@ -24,6 +24,7 @@ pub const OPERATORS: &[&OpDef] = &[
     &super::elementwise::DEF_CEIL,
     &super::concatenation::DEF,
     &super::conv_2d::DEF,
+    &super::conv_3d::DEF,
     &super::elementwise::DEF_COS,
     &super::cumsum::DEF,
     &super::depthwise_conv_2d::DEF,

@@ -16,9 +16,7 @@ pub fn rows_without_vectors(archives: &[Archive]) -> Vec<String> {
             enter_rows(candidate.graph(), &mut covered);
         }
     }
-    let rows = OPERATORS
-        .iter()
-        .flat_map(|def| def.types.iter().map(|row| row_text(def, row)));
+    let rows = OPERATORS.iter().flat_map(|def| rows(def, |_| true));
     rows.filter(|row| !covered.contains(row)).collect()
 }
 
@@ -29,11 +27,19 @@ fn enter_rows(graph: &Graph, covered: &mut HashSet<String>) {
             .filter_map(|number| Node::new(graph, index, number, &known));
         for node in nodes {
             if let Some(def) = registry::find(&node) {
-                let rows = def.types.iter().filter(|row| row.matches(&node));
-                covered.extend(rows.map(|row| row_text(def, row)));
+                covered.extend(rows(def, |row| row.matches(&node)));
             }
         }
     }
+}
+
+/// The rows of an operator that `is_wanted` takes; its name alone where it takes any types.
+fn rows(def: &OpDef, is_wanted: impl Fn(&TypeRow) -> bool) -> Vec<String> {
+    if def.types.is_empty() {
+        return vec![def.name.into()];
+    }
+    let rows = def.types.iter().filter(|row| is_wanted(row));
+    rows.map(|row| row_text(def, row)).collect()
 }
 
 fn row_text(def: &OpDef, row: &TypeRow) -> String {

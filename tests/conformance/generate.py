@@ -139,6 +139,7 @@ def main():
     parser.add_argument("--case", help="one case by name, shown in full")
     parser.add_argument("--subset", action="store_true", help="write the committed subset")
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--least", type=int, default=0, help="fail with fewer cases than this")
     parser.add_argument("--verbose", action="store_true", help="what the peers said, generator by generator")
     given = parser.parse_args()
     generators = chosen(registry.load_all(), given.only)
@@ -163,6 +164,8 @@ def main():
             total += made
             if given.verbose:
                 print(*lines, sep="\n", flush=True)
+    if total < given.least:
+        sys.exit(f"{total} cases, {given.least} wanted")
     print(f"{total} cases of {len(jobs)} operators, {len(generators)} generators, seed {given.seed}, in {time.time() - began:.0f} s: {out}")
 
 

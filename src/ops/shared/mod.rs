@@ -14,8 +14,8 @@ mod float16;
 mod float_range;
 mod fold;
 mod function;
-pub mod integers;
 pub mod hybrid;
+pub mod integers;
 mod map;
 mod order;
 mod output_stage;
@@ -58,8 +58,6 @@ pub use runs::{join, part};
 pub use slices::Slices;
 pub use strided::{StridedCopy, gathered};
 pub(crate) use type_rows::rows;
-pub use weighted::{Problem, convolution_kernel, float_kernel, integer_kernel, wide_accumulator};
-pub use strided::StridedCopy;
 pub use weighted::{
     Problem, convolution_kernel, float_kernel, integer_kernel, unpack_int4, wide_accumulator,
 };

@@ -169,8 +169,9 @@ def hybrid_convolution(d, operator, weights):
         operator, [x, w, bias], [m.output("float32")], table, version=6 if depthwise else 5,
         fused_activation_function=d.activation(), **options, **extra,
     )
-    # tflite-runtime takes equal scales for one and then has none.
-    return m.only("litert") if not depthwise and channels > 1 and len(set(quant.scales)) == 1 else m
+    # tflite-runtime takes equal scales for one and then has none, and reads int4 as int8.
+    is_broken = weights == "int4" or (not depthwise and channels > 1 and len(set(quant.scales)) == 1)
+    return m.only("litert") if is_broken else m
 
 
 @generator("CONV_2D", types=["int8", "int4"])
@@ -181,3 +182,19 @@ def hybrid(d, weights):
 @generator("DEPTHWISE_CONV_2D")
 def depthwise_hybrid(d):
     return hybrid_convolution(d, "DEPTHWISE_CONV_2D", "int8")
+
+
+@generator("CONV_3D")
+def volume(d):
+    m = d.model()
+    taps, padding = [d.integer(1, 3) for _ in range(3)], d.pick(*VALID_OR_SAME)
+    lengths = [d.integer(n if padding == "VALID" else 1, n + 3) for n in taps]
+    depth, channels = d.integer(1, 4), d.integer(1, 4)
+    x = m.input("float32", d.values("float32", [d.integer(1, 2), *lengths, depth]))
+    w = m.constant("float32", d.values("float32", [*taps, depth, channels]))
+    inputs = [x, w] + ([m.constant("float32", d.values("float32", [channels]))] if d.chance(0.7) else [])
+    m.operator(
+        "CONV_3D", inputs, [m.output("float32")], "Conv3DOptions", padding=padding, stride_d=d.integer(1, 2),
+        stride_h=d.integer(1, 2), stride_w=d.integer(1, 3), fused_activation_function=d.activation(),
+    )
+    return m
