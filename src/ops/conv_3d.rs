@@ -48,17 +48,32 @@ fn prepare(node: &Node<'_>, _: &Settings) -> Result<Prepared, PrepareError> {
     }
     check_bias_length(node.optional_input(BIAS, "bias").as_ref(), output_channels)?;
     let padding = padding(options.padding())?;
-    let axis = |positions, taps, stride, dilation| {
-        Axis::new(positions, taps, stride, dilation, padding)
-    };
+    let axis =
+        |positions, taps, stride, dilation| Axis::new(positions, taps, stride, dilation, padding);
     let axes = [
-        axis(depth, taps_d, options.stride_d(), options.dilation_d_factor())?,
-        axis(height, taps_h, options.stride_h(), options.dilation_h_factor())?,
-        axis(width, taps_w, options.stride_w(), options.dilation_w_factor())?,
+        axis(
+            depth,
+            taps_d,
+            options.stride_d(),
+            options.dilation_d_factor(),
+        )?,
+        axis(
+            height,
+            taps_h,
+            options.stride_h(),
+            options.dilation_h_factor(),
+        )?,
+        axis(
+            width,
+            taps_w,
+            options.stride_w(),
+            options.dilation_w_factor(),
+        )?,
     ];
     let [d, h, w] = axes.map(|axis| axis.output);
     let shape = Shape::new(&[batches, d, h, w, output_channels])?;
-    let macs = (shape.count() as u64).saturating_mul((taps_d * taps_h * taps_w * input_channels) as u64);
+    let macs =
+        (shape.count() as u64).saturating_mul((taps_d * taps_h * taps_w * input_channels) as u64);
     let problem = Conv3d {
         batches,
         axes,
@@ -165,7 +180,13 @@ mod tests {
             range: FloatRange::new(FusedActivation::None),
         };
         let mut output = [0.0; 2];
-        conv_3d(&problem, &[1.0, 2.0, 3.0, 4.0], &[1.0, 10.0], None, &mut output);
+        conv_3d(
+            &problem,
+            &[1.0, 2.0, 3.0, 4.0],
+            &[1.0, 10.0],
+            None,
+            &mut output,
+        );
         assert_eq!(output, [31.0, 42.0]);
     }
 }

@@ -15,7 +15,6 @@ pub const OPERATORS: &[&OpDef] = &[
     &super::space_to_batch_nd::DEF_BATCH_TO_SPACE,
     &super::bitwise::DEF_XOR,
     &super::resources::DEF_ASSIGN_VARIABLE,
-    &super::average_pool_2d::DEF,
     &super::broadcast_args::DEF,
     &super::tile::DEF_BROADCAST_TO,
     &super::control_flow::DEF_CALL_ONCE,
@@ -128,7 +127,6 @@ pub const OPERATORS: &[&OpDef] = &[
     &super::control_flow::DEF_WHILE,
     &super::fill::DEF_ZEROS_LIKE,
     &super::detection_postprocess::DEF,
-    &super::transpose_conv::DEF,
     &super::lstm::DEF_SEQUENCE,
 ];
 
