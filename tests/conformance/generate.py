@@ -133,7 +133,7 @@ def chosen(generators, only):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--cases", type=int, default=16, help="cases per generator of weight 1 (default 16)")
+    parser.add_argument("--cases", type=int, default=8, help="cases per generator of weight 1 (default 8)")
     parser.add_argument("--only", help="operators or generators, comma-separated")
     parser.add_argument("--out", help="folder for the archives")
     parser.add_argument("--case", help="one case by name, shown in full")
