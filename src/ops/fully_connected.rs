@@ -2,8 +2,7 @@
 
 use super::shared::{
     Arithmetic, DoubleStage, OutputStage, Problem, ScaleProduct, Scaled, check, check_bias_length,
-    fast_fully_connected, float_kernel, fused_activation, hybrid, integer_kernel,
-    wide_accumulator,
+    fast_fully_connected, float_kernel, fused_activation, hybrid, integer_kernel, wide_accumulator,
 };
 use super::{Kernel, Node, NodeTensor, OpDef, PrepareError, Prepared, Settings, TypeRow};
 use crate::fixedpoint::FusedActivation;
