@@ -21,14 +21,14 @@ def geometry(d):
     return d.integer(least_h, least_h + 6), d.integer(least_w, least_w + 6), filter_h, filter_w, options
 
 
-def weights_and_bias(d, m, activation, weights, shape, channels, axis, x_quant, terms):
+def weights_and_bias(d, m, activation, weights, shape, channels, axis, x_quant, terms, bias_type=None):
     """The filter, the bias or None, and the output's parameters; uint8 has one scale for all channels."""
     per_channel = activation != "uint8" and d.chance(0.7)
     w_quant = d.per_channel(channels, axis) if per_channel else d.quant(weights, d.scale(1e-3, 0.05), None if weights == "uint8" else 0)
     w = m.constant(weights, d.values(weights, shape), w_quant)
     bias = None
-    if d.chance(0.9):
-        bias_type = "int64" if activation == "int16" else "int32"
+    if bias_type is not None or d.chance(0.9):
+        bias_type = bias_type or ("int64" if activation == "int16" else "int32")
         bias_quant = Quant(w_quant.scales * x_quant.scales[0], 0)
         bias = m.constant(bias_type, d.values(bias_type, [channels], -20_000, 20_000), bias_quant)
     accumulator = x_quant.scale * float(w_quant.scales.max()) * 40
@@ -198,3 +198,26 @@ def volume(d):
         stride_h=d.integer(1, 2), stride_w=d.integer(1, 3), fused_activation_function=d.activation(),
     )
     return m
+
+
+@generator("CONV_2D", "TRANSPOSE_CONV")
+def int16_bias32(d, operator):
+    """int16 activations with a bias, and so a sum, of 32 bits: LiteRT alone reads the option that declares it."""
+    m = d.model()
+    transposed = operator == "TRANSPOSE_CONV"
+    if transposed:
+        size, in_h, in_w, filter_h, filter_w, options = transposed_geometry(d)
+    else:
+        in_h, in_w, filter_h, filter_w, options = geometry(d)
+        options["fused_activation_function"] = d.activation()
+    depth, channels, batches = d.integer(1, 5), d.integer(1, 5), d.integer(1, 2)
+    x_quant = d.quant("int16")
+    x = m.input("int16", d.values("int16", [batches, in_h, in_w, depth], -8000, 8000), x_quant)
+    w, bias, y_quant = weights_and_bias(
+        d, m, "int16", "int8", [channels, filter_h, filter_w, depth], channels, 0, x_quant, filter_h * filter_w * depth, "int32"
+    )
+    inputs = [m.constant("int32", [batches, *size, channels]), w, x, bias] if transposed else [x, w, bias]
+    table = "TransposeConvOptions" if transposed else "Conv2DOptions"
+    y = m.output("int16", quant=y_quant)
+    m.operator(operator, inputs, [y], table, version=5 if transposed else 8, quantized_bias_type="INT32", **options)
+    return m.only("litert")
