@@ -145,7 +145,7 @@ impl Svdf {
         }
     }
 
-    fn row<'a, W>(weights: &'a [W], row: usize, len: usize) -> &'a [W] {
+    fn row<W>(weights: &[W], row: usize, len: usize) -> &[W] {
         &weights[row * len..][..len]
     }
 }

@@ -66,7 +66,7 @@ def count_up(d, ty):
         start, step = d.integer(-50, 50), d.pick(-1, 1) * d.integer(1, 9)
         limit = start + step * d.integer(0, 30) + d.integer(0, 3) * (1 if step > 0 else -1)
     operands = [given(d, m, ty, value, constant=0.4) for value in (start, limit, step)]
-    m.operator("RANGE", operands, [m.output(ty, [1])], "RangeOptions", version=2 if ty == "int64" else 1)
+    m.operator("RANGE", operands, [m.output(ty, [1])], "RangeOptions")
     return m
 
 
