@@ -180,7 +180,7 @@ fn kernel(
     })
 }
 
-fn boxed<A: Arithmetic>(problem: BatchMatmul, arithmetic: A) -> Box<dyn Kernel> {
+fn boxed<A: Arithmetic + Send + 'static>(problem: BatchMatmul, arithmetic: A) -> Box<dyn Kernel> {
     Box::new(Reference {
         problem,
         arithmetic,
@@ -192,7 +192,7 @@ struct Reference<A> {
     arithmetic: A,
 }
 
-impl<A: Arithmetic> Kernel for Reference<A> {
+impl<A: Arithmetic + Send + 'static> Kernel for Reference<A> {
     fn eval(&self, io: &mut KernelIo<'_>) -> Result<(), EvalError> {
         let Views {
             inputs: [left, right],
@@ -261,6 +261,14 @@ impl Arithmetic for PlainSums {
 
     fn finish(&self, sum: i32, bias: Option<i32>, _: usize) -> i32 {
         sum.wrapping_add(bias.unwrap_or(0))
+    }
+
+    fn total(&self, sum: i32, bias: Option<i32>) -> f64 {
+        f64::from(self.finish(sum, bias, 0))
+    }
+
+    fn clamp(&self) -> (i32, i32) {
+        (i32::MIN, i32::MAX)
     }
 }
 

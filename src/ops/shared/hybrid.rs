@@ -131,6 +131,16 @@ impl Arithmetic for HybridSums {
         };
         self.range.clamp(bias.unwrap_or(0.0) + real)
     }
+
+    /// Without the bias, which is in the units of the result.
+    fn total(&self, sum: i32, _: Option<f32>) -> f64 {
+        f64::from(sum)
+    }
+
+    /// Floats have no codes.
+    fn clamp(&self) -> (i32, i32) {
+        (i32::MIN, i32::MAX)
+    }
 }
 
 /// How a row of floats was made int8: `real = scale * (code - offset)`.
