@@ -6,6 +6,7 @@ use corallite::Interpreter;
 use corallite::fixedpoint::Profile;
 use corallite::interpreter::BuildError;
 use corallite::model::{Candidate, Model};
+use corallite::ops::KernelChoice;
 use corpus::{Case, Golden};
 
 /// Models whose operators are all implemented: these must run.
@@ -115,18 +116,24 @@ fn differing(interpreter: &mut Interpreter, case: &Case) -> usize {
     differing
 }
 
-fn run(golden: &Golden, profile: &str, failures: &mut Vec<String>) -> Result<usize, BuildError> {
+fn run(
+    golden: &Golden,
+    profile: &str,
+    kernels: KernelChoice,
+    failures: &mut Vec<String>,
+) -> Result<usize, BuildError> {
     let model = Model::from_file(&golden.model).unwrap_or_else(|e| panic!("{}: {e}", golden.name));
     let profile_value: Profile = profile.parse().expect("profile");
     let mut interpreter = Interpreter::builder(&model)
         .profile(profile_value)
+        .kernels(kernels)
         .build()?;
     let cases = golden.cases(profile);
     for case in &cases {
         let count = differing(&mut interpreter, case);
         if count > 0 {
             failures.push(format!(
-                "{} under {profile}: {count} elements differ",
+                "{} under {profile}, {kernels:?} kernels: {count} elements differ",
                 case.name
             ));
         }
@@ -135,7 +142,7 @@ fn run(golden: &Golden, profile: &str, failures: &mut Vec<String>) -> Result<usi
 }
 
 /// Runs every chosen model of the corpus under a profile and fails with all differences.
-fn compare_with_goldens(profile: &str) {
+fn compare_with_goldens(profile: &str, kernels: KernelChoice) {
     let Some(folder) = corpus::test_data() else {
         return;
     };
@@ -150,7 +157,7 @@ fn compare_with_goldens(profile: &str) {
         .iter()
         .filter(|golden| golden.counts_for(profile) && golden.is_chosen())
     {
-        match run(golden, profile, &mut failures) {
+        match run(golden, profile, kernels, &mut failures) {
             Ok(count) => {
                 ran.push(golden.name.clone());
                 cases += count;
@@ -172,12 +179,17 @@ fn compare_with_goldens(profile: &str) {
 
 #[test]
 fn goldens_are_reproduced_bit_for_bit_under_tflite() {
-    compare_with_goldens("tflite");
+    compare_with_goldens("tflite", KernelChoice::Fastest);
+}
+
+#[test]
+fn goldens_are_reproduced_bit_for_bit_by_the_reference_kernels() {
+    compare_with_goldens("tflite", KernelChoice::Reference);
 }
 
 #[test]
 fn goldens_are_reproduced_bit_for_bit_under_litert() {
-    compare_with_goldens("litert");
+    compare_with_goldens("litert", KernelChoice::Fastest);
 }
 
 #[test]

@@ -5,6 +5,8 @@
 //! tests and the bench iterate it. This folder knows bytes, geometry and [`fixedpoint`](crate::fixedpoint); tensors, models and
 //! operators are not its business.
 //!
+//! Operators without a primitive of their own run their reference loop compiled for the machine ([`Target`]).
+//!
 //! # How exactness is kept
 //!
 //! 32-bit sums wrap, so their order is free: products are summed in whatever order suits the machine. Instructions that
@@ -27,6 +29,7 @@ mod depthwise_conv_2d;
 mod isa;
 mod lanes;
 mod stage;
+mod target;
 mod variant;
 mod window;
 mod workers;
@@ -36,6 +39,7 @@ pub use convolution::{ConvKernel, Element8, Operands, Part};
 pub use depthwise_conv_2d::{DepthwiseConv2d, DepthwiseConv2dPrimitive};
 pub use isa::Isa;
 pub use stage::{Scaling, Stage};
+pub use target::Target;
 pub use variant::{KernelChoice, Primitive, UnknownKernels, Variant, choose};
 pub use window::Window;
 pub use workers::{Workers, Workspace};

@@ -33,6 +33,15 @@ impl KernelChoice {
     /// [`FromStr`] takes it. Anything else in it is logged and ignored.
     pub const ENVIRONMENT: &str = "CORALLITE_KERNELS";
 
+    /// Whether a variant for `isa` may be chosen.
+    pub fn allows(self, isa: Isa) -> bool {
+        match self.or_environment() {
+            Self::Fastest => true,
+            Self::Reference => false,
+            Self::Only(only) => isa == only,
+        }
+    }
+
     /// The choice that holds: the environment's if it names one, otherwise this.
     fn or_environment(self) -> Self {
         static OVERRIDE: OnceLock<Option<KernelChoice>> = OnceLock::new();
@@ -109,14 +118,8 @@ pub fn choose<P: Primitive>(
     choice: KernelChoice,
     problem: &P::Problem<'_>,
 ) -> Option<Box<P::Kernel>> {
-    let choice = choice.or_environment();
-    let allowed = |isa| match choice {
-        KernelChoice::Fastest => true,
-        KernelChoice::Reference => false,
-        KernelChoice::Only(only) => isa == only,
-    };
-    let variants = P::variants().iter().filter(|variant| allowed(variant.isa));
+    let variants = P::variants().iter();
     variants
-        .into_iter()
+        .filter(|variant| choice.allows(variant.isa))
         .find_map(|variant| (variant.prepare)(problem))
 }

@@ -5,6 +5,7 @@
 //! moment ([`LOOK_OUT`]) before it sleeps: operators follow each other within microseconds, and waking costs more than that.
 
 use super::aligned::Aligned;
+use super::{KernelChoice, Target};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -88,17 +89,19 @@ pub struct Workers {
     workspaces: Vec<Arc<Mutex<Workspace>>>,
     handles: Vec<JoinHandle<()>>,
     bytes: usize,
+    target: Target,
 }
 
 impl Workers {
-    /// `threads` threads, the caller's included.
-    pub fn new(threads: usize) -> Self {
+    /// `threads` threads, the caller's included, for kernels that `choice` allows.
+    pub fn new(threads: usize, choice: KernelChoice) -> Self {
         let workspace = |_| Arc::new(Mutex::new(Workspace::new(0)));
         Self {
             shared: Arc::new(Shared::default()),
             workspaces: (0..threads.max(1)).map(workspace).collect(),
             handles: Vec::new(),
             bytes: 0,
+            target: Target::new(choice),
         }
     }
 
@@ -134,6 +137,11 @@ impl Workers {
     /// Threads that work, the caller's included.
     pub fn threads(&self) -> usize {
         self.handles.len() + 1
+    }
+
+    /// What plain loops are compiled for.
+    pub fn target(&self) -> Target {
+        self.target
     }
 
     /// Bytes of scratch of each thread.
@@ -297,7 +305,7 @@ mod tests {
     use super::*;
 
     fn started(threads: usize, bytes: usize) -> Workers {
-        let mut workers = Workers::new(threads);
+        let mut workers = Workers::new(threads, KernelChoice::default());
         workers.reserve(bytes);
         workers
     }

@@ -65,7 +65,7 @@ impl Runtime {
                 limit: limits.arena,
             },
             budget: Budget::new(&limits),
-            workers: Workers::new(settings.threads),
+            workers: Workers::new(settings.threads, settings.kernels),
             operators: 0,
         }
     }

@@ -89,19 +89,16 @@ where
     F: Fn(A, B) -> O + Send,
 {
     fn eval(&self, io: &mut KernelIo<'_>) -> Result<(), EvalError> {
+        let target = io.workers().target();
         let Views {
             inputs: [left, right],
             outputs: [output],
             ..
         } = io.views([0, 1], [0], [])?;
-        let (left, right) = (required(left, 0)?, required(right, 1)?);
-        zip(
-            &self.broadcast,
-            left.as_slice::<A>()?,
-            right.as_slice::<B>()?,
-            output.into_slice::<O>()?,
-            &self.f,
-        );
+        let left = required(left, 0)?.as_slice::<A>()?;
+        let right = required(right, 1)?.as_slice::<B>()?;
+        let output = output.into_slice::<O>()?;
+        target.run(|| zip(&self.broadcast, left, right, output, &self.f));
         Ok(())
     }
 

@@ -4,7 +4,9 @@
 //! a list none of whose variants ran fails.
 
 use super::{Arithmetic, Axis, IntegerSums, OutputStage, Padding, Quantized};
-use crate::fast::{self, ConvKernel, Element8, Isa, Operands, Part, Primitive, Workers, Workspace};
+use crate::fast::{
+    self, ConvKernel, Element8, Isa, KernelChoice, Operands, Part, Primitive, Workers, Workspace,
+};
 use crate::fixedpoint::{QuantizedMultiplier, Rounding};
 use crate::ops::conv_2d::{Conv2d, conv_2d};
 use crate::ops::depthwise_conv_2d::{DepthwiseConv2d, depthwise_conv_2d};
@@ -277,7 +279,7 @@ fn compare<P: Primitive<Kernel = dyn ConvKernel>>(
     ran: &mut Ran,
 ) {
     let workers = [1, 3].map(|threads| {
-        let mut workers = Workers::new(threads);
+        let mut workers = Workers::new(threads, KernelChoice::default());
         workers.reserve(1 << 20);
         workers
     });

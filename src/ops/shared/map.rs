@@ -63,10 +63,13 @@ where
     F: Fn(I) -> O + Send,
 {
     fn eval(&self, io: &mut KernelIo<'_>) -> Result<(), EvalError> {
+        let target = io.workers().target();
         let (input, output) = io.unary::<I, O>()?;
-        for (output, &input) in output.iter_mut().zip(input) {
-            *output = (self.f)(input);
-        }
+        target.run(|| {
+            for (output, &input) in output.iter_mut().zip(input) {
+                *output = (self.f)(input);
+            }
+        });
         Ok(())
     }
 

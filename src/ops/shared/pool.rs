@@ -92,6 +92,7 @@ impl Pool2d {
     /// Slides the window. `input`, `output`: NHWC. Padding is left out of the window and of its count.
     ///
     /// Source: TFLite `kernels/internal/reference/pooling.h` and `reference/integer_ops/pooling.h`.
+    #[inline(always)]
     pub fn run<R: Reduce>(&self, reduce: &R, input: &[R::Value], output: &mut [R::Value]) {
         let picture = self.rows.input * self.columns.input * self.channels;
         let mut outputs = output.chunks_exact_mut(self.channels.max(1));
@@ -209,13 +210,15 @@ struct PoolKernel<R> {
 
 impl<R: Reduce> Kernel for PoolKernel<R> {
     fn eval(&self, io: &mut KernelIo<'_>) -> Result<(), EvalError> {
+        let target = io.workers().target();
         let Views {
             inputs: [input],
             outputs: [output],
             ..
         } = io.views([INPUT], [OUTPUT], [])?;
         let input = required(input, INPUT)?.as_slice()?;
-        self.pool.run(&self.reduce, input, output.into_slice()?);
+        let output = output.into_slice()?;
+        target.run(|| self.pool.run(&self.reduce, input, output));
         Ok(())
     }
 

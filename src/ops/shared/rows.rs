@@ -34,15 +34,13 @@ where
     F: Fn(&[I], &mut [O]) -> Result<(), EvalError> + Send,
 {
     fn eval(&self, io: &mut KernelIo<'_>) -> Result<(), EvalError> {
+        let target = io.workers().target();
         let (input, output) = io.unary::<I, O>()?;
         let depth = self.depth.max(1);
-        let rows = input
+        let mut rows = input
             .chunks_exact(depth)
             .zip(output.chunks_exact_mut(depth));
-        for (input, output) in rows {
-            (self.f)(input, output)?;
-        }
-        Ok(())
+        target.run(|| rows.try_for_each(|(input, output)| (self.f)(input, output)))
     }
 
     fn name(&self) -> &'static str {
