@@ -96,7 +96,7 @@ def main():
     parser.add_argument("models", nargs="+")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=0.5, help="of each measurement")
-    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="behind the models: 1, or 1 2")
     parser.add_argument("--peer", choices=["xnnpack", "ruy", "ref"], help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.peer:
