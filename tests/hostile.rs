@@ -52,6 +52,9 @@ const ARENA_LIMIT: usize = 256 << 20;
 const MEMORY_LIMIT: usize = 1 << 30;
 const TIME_LIMIT: Duration = Duration::from_secs(5);
 
+/// Units of work of one inference: some hundred times what the corpus's small models need, well under a second.
+const WORK_LIMIT: u64 = 200_000_000;
+
 /// How far a mutant came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Reached {
@@ -73,6 +76,7 @@ fn run(file: &[u8]) -> Reached {
     };
     let built = Interpreter::builder(&model)
         .arena_limit(ARENA_LIMIT)
+        .work_limit(WORK_LIMIT)
         .build();
     let Ok(mut interpreter) = built else {
         return Reached::Loaded;
