@@ -1,7 +1,8 @@
 //! What the user asked of `corallite qat`.
 
-use super::{Qat, fq, help, qparams};
+use super::{Qat, compare, fq, help, qparams};
 use crate::args::{Command, missing, print, value};
+use corallite::fixedpoint::Profile;
 use corallite::oracle::{FakeQuantProfile, Grid, Range};
 use corallite::tensor::TensorType;
 use lexopt::prelude::*;
@@ -10,13 +11,14 @@ use std::path::PathBuf;
 
 /// Reads which command is meant: its name, or the help that was asked for instead.
 pub fn parser_name(parser: &mut Parser) -> Result<Result<&'static str, Command>, Error> {
-    let commands = "expected qparams or fq";
+    let commands = "expected qparams, fq or compare";
     match parser.next()? {
         None => Err(format!("a command of qat is missing, {commands}").into()),
         Some(Short('h') | Long("help")) => Ok(Err(print(help::QAT))),
         Some(Value(name)) => match name.to_string_lossy().as_ref() {
             "qparams" => Ok(Ok("qat qparams")),
             "fq" => Ok(Ok("qat fq")),
+            "compare" => Ok(Ok("qat compare")),
             other => Err(format!("unknown command of qat {other:?}, {commands}").into()),
         },
         Some(option) => Err(option.unexpected()),
@@ -25,10 +27,10 @@ pub fn parser_name(parser: &mut Parser) -> Result<Result<&'static str, Command>,
 
 /// Reads the options of the command that [`parser_name`] told.
 pub fn parse(name: &str, parser: Parser) -> Result<Command, Error> {
-    if name == "qat fq" {
-        fq(parser)
-    } else {
-        qparams(parser)
+    match name {
+        "qat fq" => fq(parser),
+        "qat compare" => compare(parser),
+        _ => qparams(parser),
     }
 }
 
@@ -112,6 +114,36 @@ fn fq(mut parser: Parser) -> Result<Command, Error> {
         grid,
         ranges: ends.ranges()?,
         gradients,
+    })))
+}
+
+fn compare(mut parser: Parser) -> Result<Command, Error> {
+    let (mut files, mut map, mut html) = (Vec::new(), None, None);
+    let (mut local, mut json) = (false, false);
+    let mut profile = Profile::default();
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Short('h') | Long("help") => return Ok(print(help::COMPARE)),
+            Long("map") => map = Some(PathBuf::from(parser.value()?)),
+            Long("html") => html = Some(PathBuf::from(parser.value()?)),
+            Long("profile") => profile = value(&mut parser, "--profile", str::parse)?,
+            Long("local") => local = true,
+            Long("json") => json = true,
+            Value(file) if files.len() < 2 => files.push(PathBuf::from(file)),
+            _ => return Err(argument.unexpected()),
+        }
+    }
+    let mut files = files.into_iter();
+    let model = files.next().ok_or_else(|| missing("MODEL"))?;
+    let dump = files.next().ok_or_else(|| missing("DUMP.npz"))?;
+    Ok(Command::Qat(Qat::Compare(compare::Options {
+        model,
+        dump,
+        map,
+        profile,
+        local,
+        json,
+        html,
     })))
 }
 

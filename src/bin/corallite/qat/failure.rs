@@ -1,5 +1,6 @@
 //! Why a command of `corallite qat` failed, in one line.
 
+use corallite::oracle::compare::CompareError;
 use corallite::oracle::fake_quant::FakeQuantError;
 use corallite::oracle::npy::{NpyError, NpyType};
 use corallite::oracle::npz::NpzError;
@@ -35,6 +36,13 @@ pub enum QatFailure {
         found: Vec<usize>,
         expected: Vec<usize>,
     },
+    /// Arrays and model that cannot be compared.
+    Compare {
+        file: PathBuf,
+        source: Box<CompareError>,
+    },
+    /// A file that is no map.
+    Map { file: PathBuf, reason: String },
     /// Values or ranges that cannot be fake-quantized.
     FakeQuant {
         file: PathBuf,
@@ -76,6 +84,12 @@ impl fmt::Display for QatFailure {
             } => write!(
                 f,
                 "{}: array {array:?} has shape {found:?}, expected {expected:?} like the values",
+                file.display()
+            ),
+            Self::Compare { file, source } => write!(f, "{}: {source}", file.display()),
+            Self::Map { file, reason } => write!(
+                f,
+                "{}: {reason}; a map is {{\"inputs\": {{INPUT: ARRAY}}, \"tensors\": {{TENSOR: ARRAY or null}}}}",
                 file.display()
             ),
             Self::FakeQuant { file, source } => write!(f, "{}: {source}", file.display()),

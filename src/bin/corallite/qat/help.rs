@@ -9,6 +9,7 @@ usage: corallite qat COMMAND [OPTIONS]
 commands:
   qparams   scale and zero point of a range, in training and after conversion
   fq        rounds an array as FakeQuant does, and its gradients
+  compare   training's activations against the integer model's, layer by layer
 
 `corallite qat COMMAND --help` explains a command.
 ";
@@ -52,4 +53,28 @@ usage: corallite qat fq IN.npz --min A --max B -o OUT.npz [OPTIONS]
   -h, --help             this text
 
 Values that are not numbers are refused; infinities are clamped.
+";
+
+/// Of `corallite qat compare`.
+pub const COMPARE: &str = "\
+Compares training's activations with those of the integer model, layer by layer, in LSB, and names the first layer whose
+differences rounding does not explain, with the likeliest cause.
+
+usage: corallite qat compare MODEL DUMP.npz [OPTIONS]
+
+DUMP.npz holds the values of the training graph in evaluation mode, samples along axis 0: the input (an array named as the
+model's input, or beginning with `input`; codes or real values) and the output of each layer behind its FakeQuant node.
+Weights (`LAYER...weight...` or `...kernel...`) and biases (`LAYER...bias`) beside them make causes certain. Arrays are
+paired with tensors by name, else by value where one is by far the nearest; what is ambiguous is not paired.
+
+      --map MAP.json     {\"inputs\": {INPUT: ARRAY}, \"tensors\": {TENSOR: ARRAY or null}}; names or indices
+      --local            also the histogram of each layer's own differences
+      --profile NAME     whose arithmetic: tflite (default), litert, single-rounding
+      --html OUT.html    also a page with pictures
+      --json             everything as one JSON object
+  -h, --help             this text
+
+Columns: differ, max, mean, SQNR, sat and codes are of the model as it runs, with all that came before. The local ones are
+of the layer alone, on training's own inputs: exact, explained by rounding (within 0.5 + M/2 + 2^-(s+1) LSB of the real
+number, or the operator's tolerance), or UNEXPLAINED. Exit code 0 when nothing is unexplained, else 1.
 ";

@@ -1,6 +1,7 @@
 //! `corallite qat`: the numbers of quantization-aware training.
 
 mod args;
+mod compare;
 mod failure;
 mod fq;
 mod help;
@@ -18,6 +19,8 @@ pub enum Qat {
     Qparams(qparams::Options),
     /// `corallite qat fq`.
     Fq(fq::Options),
+    /// `corallite qat compare`.
+    Compare(compare::Options),
 }
 
 /// Runs the command.
@@ -25,5 +28,6 @@ pub fn execute(command: &Qat) -> Result<ExitCode, Failure> {
     match command {
         Qat::Qparams(options) => qparams::qparams(options),
         Qat::Fq(options) => fq::fq(options),
+        Qat::Compare(options) => compare::compare(options),
     }
 }
