@@ -190,7 +190,7 @@ fn from_values(layer: &Layer) -> Option<Cause> {
 }
 
 /// The step of a grid that all values lie on, where there is one: the smallest gap between two of them.
-fn grid_step(values: &[f32]) -> Option<f64> {
+pub(super) fn grid_step(values: &[f32]) -> Option<f64> {
     let mut sorted: Vec<f32> = values.to_vec();
     sorted.sort_by(f32::total_cmp);
     let span = f64::from(*sorted.last()?) - f64::from(*sorted.first()?);

@@ -41,6 +41,8 @@ pub struct Layer {
     pub(super) law: Option<Law>,
     /// By channel, the sum of the magnitudes of the weights, in codes: what one LSB of input error can become.
     pub(super) gains: Vec<f64>,
+    /// Where a CONCATENATION gave the tensor its own range: the step that training's values lie on, in LSB.
+    pub(super) regridded: Option<f64>,
     /// By channel, the training side's bias minus the stored one, in LSB of the output.
     pub(super) bias_difference: Vec<f64>,
     pub(super) evidence: Evidence,
@@ -102,6 +104,7 @@ impl Layer {
             verdict: Verdict::NotJudged,
             law: None,
             gains: Vec::new(),
+            regridded: None,
             bias_difference: Vec::new(),
             evidence: Evidence::default(),
         })
@@ -167,9 +170,17 @@ impl Layer {
         inputs: &[InputError],
     ) {
         let channels = self.shape.last().max(1);
-        let allowances: Vec<f64> = (0..channels).map(|c| self.allowance(inputs, c)).collect();
+        // Training rounds to its own step first and clips to the shared range only behind the CONCATENATION.
+        let first_rounding = self.regridded.map_or(0.0, |step| step / 2.0);
+        let allowances: Vec<f64> = (0..channels)
+            .map(|c| self.allowance(inputs, c) + first_rounding)
+            .collect();
+        let (low, high) = (self.codes.range.0.into(), self.codes.range.1.into());
         for (index, (&code, &value)) in found.iter().zip(values).enumerate() {
-            let reference = self.codes.reference(value);
+            let mut reference = self.codes.reference(value);
+            if self.regridded.is_some() {
+                reference.lsb = reference.lsb.clamp(low, high);
+            }
             self.local.add(&self.codes, code, value, reference);
             let channel = index % channels;
             let real = accumulators.and_then(|sums| self.real(sums, index, channel));

@@ -1,6 +1,6 @@
 //! The runs: once to pair arrays and tensors, then as it is and on the training side's own values.
 
-use super::cause::{likeliest, stored_and_trained_bias, stored_codes};
+use super::cause::{grid_step, likeliest, stored_and_trained_bias, stored_codes};
 use super::dump::Dump;
 use super::inputs::{self, Input};
 use super::layer::{InputError, Layer, codes};
@@ -184,6 +184,12 @@ impl Job<'_> {
     /// Sets up the error law of every paired layer with weights.
     fn prepare_laws(&mut self) {
         for layer in &mut self.layers {
+            if let Ok(pairing) = &layer.pairing
+                && is_concatenated(self.subgraph, layer.tensor)
+            {
+                let trained = grid_step(&self.dump.arrays()[pairing.array].values);
+                layer.regridded = trained.map(|step| step / layer.codes.scale);
+            }
             let operator = &self.subgraph.operators[layer.operator];
             let OperatorKind::Builtin(code) = operator.kind else {
                 continue;
@@ -276,6 +282,20 @@ impl Job<'_> {
     }
 }
 
+/// Whether a CONCATENATION reads the tensor and gives its result the same parameters: converters force one range on all.
+fn is_concatenated(subgraph: &Subgraph, tensor: usize) -> bool {
+    let concatenation = OperatorKind::Builtin(BuiltinOperator::CONCATENATION);
+    let own = codes(&subgraph.tensors[tensor]);
+    subgraph.operators.iter().any(|operator| {
+        operator.kind == concatenation
+            && operator.inputs.contains(&Some(tensor))
+            && operator
+                .outputs
+                .first()
+                .is_some_and(|&o| codes(&subgraph.tensors[o]) == own)
+    })
+}
+
 /// One inference as an observer sees it.
 struct Pass<'p, 'a> {
     job: &'p mut Job<'a>,
@@ -331,10 +351,18 @@ impl Observer for Pass<'_, '_> {
         let is_move = results.info().kernel == "alias"
             || results.info().kernel == "constant"
             || matches!(operator.kind, OperatorKind::Builtin(code) if law::tolerance(code) == 0.0);
-        let moved = input_errors.as_ref().filter(|_| is_move);
-        let moved = moved.map(|inputs| inputs.iter().map(|input| input.lsb).fold(0.0, f64::max));
+        // A QUANTIZE moves values to another grid and rounds once.
+        let is_quantize = operator.kind == OperatorKind::Builtin(BuiltinOperator::QUANTIZE);
+        let rounding = if is_quantize { 0.5 } else { 0.0 };
+        let moved = input_errors.as_ref().filter(|_| is_move || is_quantize);
         for &output in &operator.outputs {
-            self.known[output] = moved;
+            let scale = codes(&self.job.subgraph.tensors[output]).map(|c| c.scale);
+            let in_output = |input: &InputError| match scale {
+                Some(scale) if is_quantize => input.lsb * input.scale / scale,
+                _ => input.lsb,
+            };
+            self.known[output] =
+                moved.map(|inputs| inputs.iter().map(in_output).fold(0.0, f64::max) + rounding);
         }
         let found = std::mem::take(&mut self.found);
         for (tensor, codes) in &found {

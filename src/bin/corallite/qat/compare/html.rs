@@ -10,7 +10,8 @@ body{font:15px/1.45 system-ui,sans-serif;margin:2em auto;max-width:76em;padding:
 h1{font-size:1.4em}h2{font-size:1.1em;margin-top:2em}
 table{border-collapse:collapse;width:100%;font-size:.86em}
 th,td{padding:.3em .55em;text-align:right;border-bottom:1px solid #dde3ea;white-space:nowrap}
-th{position:sticky;top:0;background:#f4f6f9}td.l,th.l{text-align:left;white-space:normal;overflow-wrap:anywhere}
+th{position:sticky;top:0;background:#f4f6f9}td.l,th.l{text-align:left}
+td.n{min-width:11em;max-width:22em;white-space:normal;overflow-wrap:anywhere}
 .exact{color:#1a7f4b}.explained{color:#2563a8}.unexplained{color:#fff;background:#c0392b;font-weight:600}
 .none{color:#8895a3}.box{padding:.8em 1em;border-left:4px solid #1a7f4b;background:#f0f8f3}
 .box.bad{border-color:#c0392b;background:#fdf1ef}.scroll{overflow-x:auto}
@@ -77,6 +78,8 @@ fn chart(comparison: &Comparison, page: &mut String) {
     const LEFT: f64 = 46.0;
     const HEIGHT: f64 = 220.0;
     const STEP: f64 = 26.0;
+    /// Width of the line below the picture.
+    const LEGEND: f64 = 600.0;
     /// Powers of ten shown, from 0.01 to 1000 LSB.
     const DECADES: f64 = 5.0;
     let layers: Vec<&Layer> = comparison
@@ -84,7 +87,7 @@ fn chart(comparison: &Comparison, page: &mut String) {
         .iter()
         .filter(|layer| layer.cumulative.count > 0)
         .collect();
-    let width = LEFT + STEP * layers.len() as f64 + 20.0;
+    let width = (LEFT + STEP * layers.len() as f64 + 20.0).max(LEFT + LEGEND);
     let y = |rms: f64| {
         let decades = (rms.max(0.01).log10() + 2.0).min(DECADES);
         HEIGHT - HEIGHT * decades / DECADES
@@ -156,7 +159,7 @@ fn table(dump: &Dump, comparison: &Comparison, page: &mut String) {
     for layer in &comparison.layers {
         let _ = write!(
             page,
-            "<tr><td>{}</td><td class=\"l\">{}</td><td class=\"l\">{}</td><td class=\"l\">{}</td><td class=\"l\">{}</td>\
+            "<tr><td>{}</td><td class=\"l\">{}</td><td class=\"l n\">{}</td><td class=\"l n\">{}</td><td class=\"l n\">{}</td>\
              <td>{:.6}</td><td>{}</td>",
             layer.operator,
             layer.kind,
