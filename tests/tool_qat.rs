@@ -114,10 +114,13 @@ fn qparams_fails_where_neither_side_has_parameters() {
 #[test]
 fn wrong_usage_is_told_in_one_line() {
     let cases: [(&[&str], &str); 11] = [
-        (&[], "a command of qat is missing, expected qparams or fq"),
+        (
+            &[],
+            "a command of qat is missing, expected qparams, fq or compare",
+        ),
         (
             &["nothing"],
-            "unknown command of qat \"nothing\", expected qparams or fq",
+            "unknown command of qat \"nothing\", expected qparams, fq or compare",
         ),
         (&["qparams", "--min", "0"], "--max is missing"),
         (
