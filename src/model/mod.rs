@@ -1,4 +1,4 @@
-//! From the bytes of a `.tflite` file to a verified graph, and back ([`write`]).
+//! From the bytes of a `.tflite` file to a verified graph, and back ([`mod@write`]).
 //!
 //! [`Model`] is the only way up: whoever holds one holds a file whose structure is sound (every index, shape, buffer
 //! range and edge) and whose quantization parameters mean something. The layers above re-check neither. This folder

@@ -30,7 +30,7 @@ const DEATH: Duration = Duration::from_secs(2);
 
 /// The program that becomes the worker.
 ///
-/// It is started with the environment of the application and [`WORKER_VARIABLE`], with its control socket as standard
+/// It is started with the environment of the application and `CORALLITE_EDGETPU_WORKER`, with its control socket as standard
 /// input, and must call [`worker_main`](super::worker_main) before anything else.
 ///
 /// ```
