@@ -450,7 +450,7 @@ fn wrong_usage_is_code_2_and_says_where_help_is() {
         (&["run", "m", "--profile", "x"], "--profile \"x\": "),
         (
             &["run", "m", "--kernels", "x"],
-            "--kernels \"x\": expected fastest or reference",
+            "--kernels \"x\": unknown kernels \"x\", expected fastest, reference, ",
         ),
         (
             &["run", "m", "--threads", "0"],

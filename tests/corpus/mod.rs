@@ -51,9 +51,12 @@ impl Golden {
         chosen_models().is_none_or(|names| names.contains(&self.name))
     }
 
-    /// Whether the expected outputs hold for a profile: two einsum models load in LiteRT alone.
+    /// Whether the expected outputs hold for a profile. Two einsum models load in LiteRT alone, and TFLite 2.14 reads the
+    /// scales of per-channel weights beside floats as 0: it answers 0.1 everywhere, which is not what the operator says.
     pub fn counts_for(&self, profile: &str) -> bool {
-        profile == "litert" || !self.name.contains("einsum")
+        let litert_alone =
+            self.name.contains("einsum") || self.name == "aeq_partly_quantized_mnist";
+        profile == "litert" || !litert_alone
     }
 
     /// The cases with the outputs expected under `profile` (`tflite` or `litert`).
