@@ -65,6 +65,14 @@ pub struct Views<'v, const I: usize, const O: usize, const S: usize> {
     pub scratch: [&'v mut [u8]; S],
 }
 
+/// What is asked for: slots of the operator, and numbers of scratch buffers.
+struct Slots<'s> {
+    inputs: &'s [usize],
+    state: &'s [usize],
+    outputs: &'s [usize],
+    scratch: &'s [usize],
+}
+
 /// The most tensors one call of [`KernelIo::views`] can borrow.
 const MAX_VIEWS: usize = 40;
 
@@ -154,6 +162,34 @@ impl<'a> KernelIo<'a> {
         outputs: [usize; O],
         scratch: [usize; S],
     ) -> Result<(Views<'_, I, O, S>, [TensorMut<'_>; V]), EvalError> {
+        let mut views = [const { None }; I];
+        let mut changed = [const { None }; V];
+        let mut results = [const { None }; O];
+        let mut buffers = [const { None }; S];
+        let slots = Slots {
+            inputs: &inputs,
+            state: &state,
+            outputs: &outputs,
+            scratch: &scratch,
+        };
+        self.borrow(&slots, &mut views, &mut changed, &mut results, &mut buffers)?;
+        let views = Views {
+            inputs: views,
+            outputs: results.map(borrowed),
+            scratch: buffers.map(borrowed),
+        };
+        Ok((views, changed.map(borrowed)))
+    }
+
+    /// Fills a view for every slot; one function for all numbers of them.
+    fn borrow<'v>(
+        &'v mut self,
+        slots: &Slots<'_>,
+        inputs: &mut [TensorView<'v>],
+        state: &mut [Option<TensorMut<'v>>],
+        outputs: &mut [Option<TensorMut<'v>>],
+        scratch: &mut [Option<&'v mut [u8]>],
+    ) -> Result<(), EvalError> {
         let operands = self.operands;
         let input = |slot: usize| operands.inputs.get(slot).and_then(Option::as_ref);
         // Every distinct piece of the arena, then sorted by position and cut off one after the other.
@@ -168,12 +204,12 @@ impl<'a> KernelIo<'a> {
             count += 1;
             Ok::<(), EvalError>(())
         };
-        for (id, &slot) in inputs.iter().enumerate() {
+        for (id, &slot) in slots.inputs.iter().enumerate() {
             if let Some(Operand {
                 place: Place::Arena(range),
                 ..
             }) = input(slot)
-                && !inputs[..id]
+                && !slots.inputs[..id]
                     .iter()
                     .any(|&earlier| same_place(input(earlier), range))
             {
@@ -181,26 +217,28 @@ impl<'a> KernelIo<'a> {
             }
         }
         // What is written, each with its operand.
+        let states = slots.state.len();
         let written = |id: usize| -> Result<&Operand, EvalError> {
-            let (operand, slot) = match id.checked_sub(V) {
-                None => (input(state[id]), state[id]),
-                Some(id) => (operands.outputs.get(outputs[id]), outputs[id]),
+            let (operand, slot) = match id.checked_sub(states) {
+                None => (input(slots.state[id]), slots.state[id]),
+                Some(id) => (operands.outputs.get(slots.outputs[id]), slots.outputs[id]),
             };
             operand.ok_or(EvalError::Operand { slot })
         };
-        for id in 0..V + O {
+        let all_written = states + slots.outputs.len();
+        for id in 0..all_written {
             let operand = written(id)?;
             let Place::Arena(range) = &operand.place else {
                 return Err(EvalError::Operand { slot: id });
             };
-            add(range, I + id)?;
+            add(range, slots.inputs.len() + id)?;
         }
-        for (id, &slot) in scratch.iter().enumerate() {
+        for (id, &slot) in slots.scratch.iter().enumerate() {
             let range = operands
                 .scratch
                 .get(slot)
                 .ok_or(EvalError::Operand { slot })?;
-            add(range, I + V + O + id)?;
+            add(range, slots.inputs.len() + all_written + id)?;
         }
         let pieces = &mut pieces[..count];
         pieces.sort_unstable_by_key(|(range, _)| (range.start, range.end));
@@ -220,45 +258,46 @@ impl<'a> KernelIo<'a> {
             position = range.end;
         }
 
-        let (taken_inputs, taken_rest) = taken.split_at_mut(I);
-        let (taken_written, taken_scratch) = taken_rest.split_at_mut(V + O);
+        let (taken_inputs, taken_rest) = taken.split_at_mut(slots.inputs.len());
+        let (taken_written, taken_scratch) = taken_rest.split_at_mut(all_written);
         let mut shared: [&[u8]; MAX_VIEWS] = [&[]; MAX_VIEWS];
         for (to, piece) in shared.iter_mut().zip(taken_inputs) {
             *to = piece.take().map_or(&[], |piece| &*piece);
         }
         let tensors = self.tensors;
-        let mut write = |id: usize| {
+        for (id, view) in state.iter_mut().chain(outputs).enumerate() {
             let operand = written(id)?;
             let missing = EvalError::Operand { slot: id };
             let bytes = taken_written[id].take().ok_or(missing.clone())?;
             let tensor = tensors.get(operand.tensor).ok_or(missing)?;
             let quantization = tensor.quantization.as_deref();
-            Ok(TensorMut::new(
+            *view = Some(TensorMut::new(
                 tensor.ty,
                 operand.shape,
                 quantization,
                 bytes,
-            )?)
-        };
-        let state = try_array(&mut write)?;
-        let mut views = Views {
-            inputs: [const { None }; I],
-            outputs: try_array(|id| write(V + id))?,
-            scratch: try_array(|id| {
-                let slot = scratch[id];
-                taken_scratch[id].take().ok_or(EvalError::Operand { slot })
-            })?,
-        };
-        for (id, view) in views.inputs.iter_mut().enumerate() {
-            let slot = inputs[id];
+            )?);
+        }
+        for (id, view) in scratch.iter_mut().enumerate() {
+            let slot = slots.scratch[id];
+            *view = Some(
+                taken_scratch[id]
+                    .take()
+                    .ok_or(EvalError::Operand { slot })?,
+            );
+        }
+        for (id, view) in inputs.iter_mut().enumerate() {
+            let slot = slots.inputs[id];
             let Some(operand) = input(slot) else { continue };
-            let tensor = self
-                .tensors
+            let tensor = tensors
                 .get(operand.tensor)
                 .ok_or(EvalError::Operand { slot })?;
             let bytes = match &operand.place {
                 Place::Arena(range) => {
-                    let first = inputs.iter().position(|&s| same_place(input(s), range));
+                    let first = slots
+                        .inputs
+                        .iter()
+                        .position(|&s| same_place(input(s), range));
                     shared[first.unwrap_or(id)]
                 }
                 Place::Open => return Err(EvalError::Operand { slot }),
@@ -282,7 +321,7 @@ impl<'a> KernelIo<'a> {
                 bytes,
             )?);
         }
-        Ok((views, state))
+        Ok(())
     }
 
     /// The elements of operand 0 and of result 0.
@@ -329,20 +368,7 @@ fn same_place(operand: Option<&Operand>, range: &Range<usize>) -> bool {
     matches!(operand, Some(Operand { place: Place::Arena(other), .. }) if other == range)
 }
 
-/// An array of results, or the first error.
-fn try_array<T, const N: usize>(
-    mut element: impl FnMut(usize) -> Result<T, EvalError>,
-) -> Result<[T; N], EvalError> {
-    let mut error = None;
-    let array: [Option<T>; N] = std::array::from_fn(|i| match element(i) {
-        Ok(value) => Some(value),
-        Err(e) => {
-            error.get_or_insert(e);
-            None
-        }
-    });
-    match error {
-        Some(e) => Err(e),
-        None => Ok(array.map(|value| value.expect("no element failed"))),
-    }
+/// What [`KernelIo::borrow`] has filled.
+fn borrowed<T>(view: Option<T>) -> T {
+    view.expect("every slot was filled")
 }
