@@ -85,7 +85,7 @@ fn bad_dumps_and_maps_are_told_in_one_line() {
             &[text(&shape), "--map", text(&no_map)],
             "unknown key \"tensor\"",
         ),
-        (&[text(&shape)], "no array for the input"),
+        (&[text(&shape)], "array \"input\" has shape [1, 9]"),
         (
             &[text(&alone), "--map", text(&map)],
             "the tensor \"nowhere\"",

@@ -15,11 +15,14 @@
 //! | [`batch_norm`] | batch normalization folded into weights, in training and after |
 //! | [`convert`] | from trained floats and ranges to integer tensors and a model file |
 //! | `compare` | the training side's activations against the integer model's, layer by layer (feature `npz`) |
+//! | `diff` | two models, or one in two arithmetics, layer by layer (feature `npz`) |
 
 pub mod batch_norm;
 #[cfg(feature = "npz")]
 pub mod compare;
 pub mod convert;
+#[cfg(feature = "npz")]
+pub mod diff;
 pub mod fake_quant;
 pub mod npy;
 #[cfg(feature = "npz")]

@@ -350,7 +350,7 @@ pub(super) fn stored_and_trained_bias<'d>(
 }
 
 /// The codes of constant weights or biases.
-pub(super) fn stored_codes(graph: &Graph, tensor: &Tensor) -> Option<Vec<i64>> {
+pub(in crate::oracle) fn stored_codes(graph: &Graph, tensor: &Tensor) -> Option<Vec<i64>> {
     fn widen<T: Copy + Into<i64>>(codes: &[T]) -> Vec<i64> {
         codes.iter().map(|&code| code.into()).collect()
     }

@@ -75,6 +75,12 @@ impl Dump {
         Ok(())
     }
 
+    /// Adds an array of finite numbers and tells its place.
+    pub(in crate::oracle) fn push(&mut self, array: DumpArray) -> usize {
+        self.arrays.push(array);
+        self.arrays.len() - 1
+    }
+
     /// The arrays, in the order of the archive.
     pub fn arrays(&self) -> &[DumpArray] {
         &self.arrays

@@ -5,7 +5,8 @@ use super::dump::{Dump, DumpArray};
 use super::layer::codes;
 use super::mapping::Map;
 use super::statistics::Codes;
-use crate::model::{Graph, Subgraph};
+use crate::interpreter::{AccessError, Interpreter};
+use crate::model::{Graph, Subgraph, Tensor};
 use crate::tensor::TensorType;
 
 /// What was given to one input of the model.
@@ -49,8 +50,8 @@ impl InputCheck {
 }
 
 /// An input with the bytes of all inferences.
-pub(super) struct Input {
-    pub(super) array: usize,
+pub(in crate::oracle) struct Input {
+    pub(in crate::oracle) array: usize,
     pub(super) bytes: Vec<u8>,
     /// The largest distance between a code and the value it was made from, in LSB.
     pub(super) distance: f64,
@@ -58,7 +59,7 @@ pub(super) struct Input {
 }
 
 /// Finds the array for every input and turns it into the input's codes.
-pub(super) fn find(
+pub(in crate::oracle) fn find(
     graph: &Graph,
     subgraph: &Subgraph,
     dump: &Dump,
@@ -79,32 +80,69 @@ pub(super) fn find(
             };
             let array = match given {
                 Some((_, wanted)) => find_array(dump, wanted)?,
-                None => guess(dump, &name, subgraph.inputs.len(), fits).ok_or_else(|| {
-                    CompareError::NoInput {
+                None => guess(dump, &name, subgraph.inputs.len(), fits)
+                    // One that is the input by its name, to say that its shape is wrong.
+                    .or_else(|| guess(dump, &name, subgraph.inputs.len(), |_| true))
+                    .ok_or_else(|| CompareError::NoInput {
                         input: name.clone(),
                         shape: declared.shape.into(),
                         candidates: names(dump),
-                    }
-                })?,
+                    })?,
             };
-            if !fits(&dump.arrays()[array]) {
-                return Err(CompareError::Shape {
-                    array: dump.arrays()[array].name.clone(),
-                    found: dump.arrays()[array].shape.clone(),
-                    tensor: name,
-                    expected: declared.shape.into(),
-                });
-            }
-            if declared.ty == TensorType::Float32 {
-                return Ok(of_floats(dump, array, name));
-            }
-            let codes = codes(declared).ok_or_else(|| CompareError::InputType {
-                input: name.clone(),
-                ty: declared.ty,
-            })?;
-            Ok(of_codes(dump, array, name, declared.ty, &codes))
+            of_array(graph, declared, dump, array)
         })
         .collect()
+}
+
+/// Array number `array` of the dump as the input `declared` takes it.
+pub(in crate::oracle) fn of_array(
+    graph: &Graph,
+    declared: &Tensor,
+    dump: &Dump,
+    array: usize,
+) -> Result<Input, CompareError> {
+    let given = &dump.arrays()[array];
+    let name = graph.tensor_name(declared).to_owned();
+    let count = declared.shape.count().max(1);
+    if given.values.is_empty() || !given.values.len().is_multiple_of(count) {
+        return Err(CompareError::Shape {
+            array: given.name.clone(),
+            found: given.shape.clone(),
+            tensor: name,
+            expected: declared.shape.into(),
+        });
+    }
+    if declared.ty == TensorType::Float32 {
+        return Ok(of_floats(dump, array, name));
+    }
+    let codes = codes(declared).ok_or_else(|| CompareError::InputType {
+        input: name.clone(),
+        ty: declared.ty,
+    })?;
+    Ok(of_codes(dump, array, name, declared.ty, &codes))
+}
+
+/// Gives inference `number` of `inferences` to the interpreter.
+pub(super) fn write(
+    inputs: &[Input],
+    interpreter: &mut Interpreter,
+    number: usize,
+    inferences: usize,
+) -> Result<(), CompareError> {
+    for (index, input) in inputs.iter().enumerate() {
+        let len = input.bytes.len() / inferences.max(1);
+        let bytes = &input.bytes[number * len..][..len];
+        let access = |source| CompareError::Access { source };
+        let mut tensor = interpreter.input_mut(index).map_err(access)?;
+        tensor.copy_from_bytes(bytes).map_err(|source| {
+            access(AccessError::Tensor {
+                what: "input",
+                index,
+                source,
+            })
+        })?;
+    }
+    Ok(())
 }
 
 pub(super) fn find_array(dump: &Dump, name: &str) -> Result<usize, CompareError> {

@@ -58,7 +58,7 @@ pub(super) struct InputError {
 }
 
 /// The grid of a quantized activation of 8 or 16 bits with one scale.
-pub(super) fn codes(tensor: &Tensor) -> Option<Codes> {
+pub(in crate::oracle) fn codes(tensor: &Tensor) -> Option<Codes> {
     let quantization = tensor.quantization.as_deref()?;
     if quantization.is_per_channel() || tensor.ty == TensorType::Int4 {
         return None;

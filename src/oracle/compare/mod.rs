@@ -11,6 +11,7 @@
 //! | `inputs.rs` | [`InputCheck`]: its inputs as codes |
 //! | `mapping.rs` | [`Map`], [`Pairing`]: which array belongs to which tensor |
 //! | `passes.rs` | the two runs |
+//! | `record.rs` | what a model computes, as such arrays |
 //! | `layer.rs` | [`Layer`]: one tensor beside its array |
 //! | `statistics.rs` | [`Statistics`]: differences in LSB |
 //! | `law.rs` | [`Law`]: how far rounding reaches |
@@ -25,6 +26,7 @@ mod law;
 mod layer;
 mod mapping;
 mod passes;
+mod record;
 mod statistics;
 mod verdict;
 
@@ -37,6 +39,13 @@ pub use layer::Layer;
 pub use mapping::{Layout, Map, PairedBy, Pairing, Unpaired};
 pub use statistics::{Codes, Reference, Statistics};
 pub use verdict::Verdict;
+
+// What `diff` is made of.
+pub(super) use cause::stored_codes;
+pub(super) use inputs::{Input, find as find_inputs, of_array as input_of_array};
+pub(super) use layer::codes;
+pub(super) use passes::{compare_pairs, count_inferences, straight};
+pub(super) use record::{Recorded, record};
 
 use crate::fixedpoint::Profile;
 use crate::model::Model;

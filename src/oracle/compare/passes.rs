@@ -20,21 +20,46 @@ pub(super) fn compare(
     profile: Profile,
 ) -> Result<Comparison, CompareError> {
     let graph = model.graph();
-    let subgraph = &graph.subgraphs()[0];
-    if let Some(operator) = subgraph.operators.iter().find(|op| !op.calls.is_empty()) {
-        return Err(CompareError::ControlFlow {
-            operator: operator.kind.to_string(),
-        });
-    }
+    let subgraph = straight(graph)?;
     let inputs = inputs::find(graph, subgraph, dump, map)?;
-    let inferences = count_inferences(subgraph, dump, &inputs)?;
-    let mut interpreter = Interpreter::builder(model)
+    let fixed = fixed_pairs(graph, subgraph, dump, map)?;
+    compare_pairs(model, dump, inputs, &fixed, profile)
+}
+
+/// The first subgraph, where it has no control flow.
+pub(in crate::oracle) fn straight(graph: &Graph) -> Result<&Subgraph, CompareError> {
+    let subgraph = &graph.subgraphs()[0];
+    match subgraph.operators.iter().find(|op| !op.calls.is_empty()) {
+        Some(operator) => Err(CompareError::ControlFlow {
+            operator: operator.kind.to_string(),
+        }),
+        None => Ok(subgraph),
+    }
+}
+
+/// An interpreter whose kernels keep their sums.
+pub(super) fn interpreter(model: &Model, profile: Profile) -> Result<Interpreter, CompareError> {
+    Interpreter::builder(model)
         .profile(profile)
         .kernels(KernelChoice::Reference)
         .build()
         .map_err(|source| CompareError::Build {
             source: Box::new(source),
-        })?;
+        })
+}
+
+/// Compares on these inputs; by tensor index, `fixed` says which array it has, or that it has none.
+pub(in crate::oracle) fn compare_pairs(
+    model: &Model,
+    dump: &Dump,
+    inputs: Vec<Input>,
+    fixed: &[(usize, Option<usize>)],
+    profile: Profile,
+) -> Result<Comparison, CompareError> {
+    let graph = model.graph();
+    let subgraph = straight(graph)?;
+    let inferences = count_inferences(subgraph, dump, &inputs)?;
+    let mut interpreter = interpreter(model, profile)?;
     let mut job = Job {
         graph,
         subgraph,
@@ -46,8 +71,7 @@ pub(super) fn compare(
             .map(|array| inputs.iter().all(|input| input.array != array))
             .collect(),
     };
-    let fixed = job.fixed_pairs(map)?;
-    job.run(&mut interpreter, &inputs, 0, Mode::Pair { fixed: &fixed })?;
+    job.run(&mut interpreter, &inputs, 0, Mode::Pair { fixed })?;
     if job.layers.iter().all(|layer| layer.pairing.is_err()) {
         return Err(CompareError::NothingMapped {
             tensors: job.layers.len(),
@@ -65,7 +89,38 @@ pub(super) fn compare(
     Ok(job.finish(inputs))
 }
 
-fn count_inferences(
+/// What the map says, by tensor index.
+fn fixed_pairs(
+    graph: &Graph,
+    subgraph: &Subgraph,
+    dump: &Dump,
+    map: &Map,
+) -> Result<Vec<(usize, Option<usize>)>, CompareError> {
+    let mut fixed = Vec::new();
+    for (tensor, array) in &map.tensors {
+        let computed = |&t: &usize| {
+            let mut operators = subgraph.operators.iter();
+            operators.any(|operator| operator.outputs.contains(&t))
+        };
+        let named = subgraph.tensors.iter();
+        let index = named
+            .map(|t| graph.tensor_name(t))
+            .position(|name| name == tensor)
+            .or_else(|| tensor.parse().ok())
+            .filter(computed)
+            .ok_or_else(|| CompareError::NoSuchTensor {
+                tensor: tensor.clone(),
+            })?;
+        let array = array
+            .as_deref()
+            .map(|name| inputs::find_array(dump, name))
+            .transpose()?;
+        fixed.push((index, array));
+    }
+    Ok(fixed)
+}
+
+pub(in crate::oracle) fn count_inferences(
     subgraph: &Subgraph,
     dump: &Dump,
     inputs: &[Input],
@@ -113,32 +168,6 @@ struct Job<'a> {
 }
 
 impl Job<'_> {
-    /// What the map says, by tensor index.
-    fn fixed_pairs(&self, map: &Map) -> Result<Vec<(usize, Option<usize>)>, CompareError> {
-        let mut fixed = Vec::new();
-        for (tensor, array) in &map.tensors {
-            let computed = |&t: &usize| {
-                let mut operators = self.subgraph.operators.iter();
-                operators.any(|operator| operator.outputs.contains(&t))
-            };
-            let named = self.subgraph.tensors.iter();
-            let index = named
-                .map(|t| self.graph.tensor_name(t))
-                .position(|name| name == tensor)
-                .or_else(|| tensor.parse().ok())
-                .filter(computed)
-                .ok_or_else(|| CompareError::NoSuchTensor {
-                    tensor: tensor.clone(),
-                })?;
-            let array = array
-                .as_deref()
-                .map(|name| inputs::find_array(self.dump, name))
-                .transpose()?;
-            fixed.push((index, array));
-        }
-        Ok(fixed)
-    }
-
     /// One inference.
     fn run(
         &mut self,
@@ -147,19 +176,7 @@ impl Job<'_> {
         number: usize,
         mode: Mode<'_>,
     ) -> Result<(), CompareError> {
-        for (index, input) in inputs.iter().enumerate() {
-            let len = input.bytes.len() / self.inferences.max(1);
-            let bytes = &input.bytes[number * len..][..len];
-            let access = |source| CompareError::Access { source };
-            let mut tensor = interpreter.input_mut(index).map_err(access)?;
-            tensor.copy_from_bytes(bytes).map_err(|source| {
-                access(crate::interpreter::AccessError::Tensor {
-                    what: "input",
-                    index,
-                    source,
-                })
-            })?;
-        }
+        inputs::write(inputs, interpreter, number, self.inferences)?;
         let tensors = self.subgraph.tensors.iter();
         let constant = |t| self.graph.data(t).is_some().then_some(0.0);
         let mut known: Vec<Option<f64>> = tensors.map(constant).collect();
@@ -309,7 +326,7 @@ struct Pass<'p, 'a> {
 }
 
 /// The codes of an 8- or 16-bit tensor.
-fn codes_of(tensor: &TensorRef<'_>) -> Option<Vec<i32>> {
+pub(super) fn codes_of(tensor: &TensorRef<'_>) -> Option<Vec<i32>> {
     fn widen<T: Copy + Into<i32>>(codes: &[T]) -> Vec<i32> {
         codes.iter().map(|&code| code.into()).collect()
     }

@@ -1,6 +1,6 @@
 //! What the user asked of `corallite qat`.
 
-use super::{Qat, compare, fq, help, qparams};
+use super::{Qat, compare, diff, fq, help, qparams};
 use crate::args::{Command, missing, print, value};
 use corallite::fixedpoint::Profile;
 use corallite::oracle::{FakeQuantProfile, Grid, Range};
@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 /// Reads which command is meant: its name, or the help that was asked for instead.
 pub fn parser_name(parser: &mut Parser) -> Result<Result<&'static str, Command>, Error> {
-    let commands = "expected qparams, fq or compare";
+    let commands = "expected qparams, fq, compare or diff";
     match parser.next()? {
         None => Err(format!("a command of qat is missing, {commands}").into()),
         Some(Short('h') | Long("help")) => Ok(Err(print(help::QAT))),
@@ -19,6 +19,7 @@ pub fn parser_name(parser: &mut Parser) -> Result<Result<&'static str, Command>,
             "qparams" => Ok(Ok("qat qparams")),
             "fq" => Ok(Ok("qat fq")),
             "compare" => Ok(Ok("qat compare")),
+            "diff" => Ok(Ok("qat diff")),
             other => Err(format!("unknown command of qat {other:?}, {commands}").into()),
         },
         Some(option) => Err(option.unexpected()),
@@ -30,6 +31,7 @@ pub fn parse(name: &str, parser: Parser) -> Result<Command, Error> {
     match name {
         "qat fq" => fq(parser),
         "qat compare" => compare(parser),
+        "qat diff" => diff(parser),
         _ => qparams(parser),
     }
 }
@@ -147,6 +149,45 @@ fn compare(mut parser: Parser) -> Result<Command, Error> {
     })))
 }
 
+fn diff(mut parser: Parser) -> Result<Command, Error> {
+    let (mut models, mut inputs) = (Vec::new(), Vec::new());
+    let (mut profile_a, mut profile_b) = (Profile::default(), Profile::default());
+    let (mut samples, mut seed, mut json) = (4, 1, false);
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Short('h') | Long("help") => return Ok(print(help::DIFF)),
+            Short('i') | Long("input") => inputs.push(PathBuf::from(parser.value()?)),
+            Long("profile-a") => profile_a = value(&mut parser, "--profile-a", str::parse)?,
+            Long("profile-b") => profile_b = value(&mut parser, "--profile-b", str::parse)?,
+            Long("samples") => samples = value(&mut parser, "--samples", count)?,
+            Long("seed") => seed = value(&mut parser, "--seed", str::parse)?,
+            Long("json") => json = true,
+            Value(file) if models.len() < 2 => models.push(PathBuf::from(file)),
+            _ => return Err(argument.unexpected()),
+        }
+    }
+    let mut models = models.into_iter();
+    let a = models.next().ok_or_else(|| missing("A"))?;
+    let b = models.next();
+    if b.is_none() && profile_a == profile_b {
+        return Err(
+            "one model in one arithmetic, expected a second model or another --profile-b".into(),
+        );
+    }
+    let inputs = match inputs.is_empty() {
+        true => diff::Inputs::Random { samples, seed },
+        false => diff::Inputs::Files(inputs),
+    };
+    Ok(Command::Qat(Qat::Diff(diff::Options {
+        b: b.unwrap_or_else(|| a.clone()),
+        a,
+        profile_a,
+        profile_b,
+        inputs,
+        json,
+    })))
+}
+
 /// `--min` and `--max`, one each or one per channel.
 #[derive(Default)]
 struct Ends {
@@ -181,6 +222,13 @@ fn floats(text: &str) -> Result<Vec<f32>, String> {
             parsed.map_err(|_| format!("{number:?} is no number"))
         })
         .collect()
+}
+
+fn count(text: &str) -> Result<usize, &'static str> {
+    let parsed = text.parse().ok();
+    parsed
+        .filter(|count| (1..=1000).contains(count))
+        .ok_or("expected 1 to 1000")
 }
 
 fn scale(text: &str) -> Result<f64, &'static str> {

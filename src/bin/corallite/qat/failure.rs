@@ -1,6 +1,7 @@
 //! Why a command of `corallite qat` failed, in one line.
 
 use corallite::oracle::compare::CompareError;
+use corallite::oracle::diff::DiffError;
 use corallite::oracle::fake_quant::FakeQuantError;
 use corallite::oracle::npy::{NpyError, NpyType};
 use corallite::oracle::npz::NpzError;
@@ -41,6 +42,10 @@ pub enum QatFailure {
         file: PathBuf,
         source: Box<CompareError>,
     },
+    /// Two models that cannot be compared.
+    Diff { source: Box<DiffError> },
+    /// More or fewer input files than inputs.
+    Inputs { found: usize, expected: usize },
     /// A file that is no map.
     Map { file: PathBuf, reason: String },
     /// Values or ranges that cannot be fake-quantized.
@@ -87,6 +92,11 @@ impl fmt::Display for QatFailure {
                 file.display()
             ),
             Self::Compare { file, source } => write!(f, "{}: {source}", file.display()),
+            Self::Diff { source } => source.fmt(f),
+            Self::Inputs { found, expected } => write!(
+                f,
+                "{found} input file(s), expected {expected}: a .npy file for each input of model A, or one .npz"
+            ),
             Self::Map { file, reason } => write!(
                 f,
                 "{}: {reason}; a map is {{\"inputs\": {{INPUT: ARRAY}}, \"tensors\": {{TENSOR: ARRAY or null}}}}",

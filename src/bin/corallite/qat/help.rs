@@ -10,6 +10,7 @@ commands:
   qparams   scale and zero point of a range, in training and after conversion
   fq        rounds an array as FakeQuant does, and its gradients
   compare   training's activations against the integer model's, layer by layer
+  diff      two models, or one in two arithmetics, layer by layer
 
 `corallite qat COMMAND --help` explains a command.
 ";
@@ -77,4 +78,27 @@ paired with tensors by name, else by value where one is by far the nearest; what
 Columns: differ, max, mean, SQNR, sat and codes are of the model as it runs, with all that came before. The local ones are
 of the layer alone, on training's own inputs: exact, explained by rounding (within 0.5 + M/2 + 2^-(s+1) LSB of the real
 number, or the operator's tolerance), or UNEXPLAINED. Exit code 0 when nothing is unexplained, else 1.
+";
+
+/// Of `corallite qat diff`.
+pub const DIFF: &str = "\
+Compares two models, or one model in two arithmetics, on the same inputs: per layer how many codes differ and by how many
+LSB, which layers differ by themselves and which only pass on what came before, and what is not the same about them.
+
+usage: corallite qat diff A [B] [OPTIONS]
+
+Layers are matched by name, else in order among those of one operator and shape; what is ambiguous is not matched.
+
+      --profile-a NAME   A's arithmetic: tflite (default), litert, single-rounding
+      --profile-b NAME   B's; without a second model, A's file runs in both
+  -i, --input FILE       a .npy file for each input of A in order, samples along axis 0; or one .npz with arrays named as
+                         the inputs, or beginning with `input`. Integers are codes of A, floats are real values; B gets
+                         the same real values.
+      --samples N        without inputs: N inferences (default 4) on random codes over the full range of each input
+      --seed N           of the random codes, default 1
+      --json             everything as one JSON object
+  -h, --help             this text
+
+Columns: differ, max and mean (with its sign, A minus B) are of the two runs as they are, in LSB of A. own differ and own
+max are of the layer alone, A's on B's values. Exit code 0 when no code differs, else 1.
 ";

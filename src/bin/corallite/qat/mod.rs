@@ -2,6 +2,7 @@
 
 mod args;
 mod compare;
+mod diff;
 mod failure;
 mod fq;
 mod help;
@@ -21,6 +22,8 @@ pub enum Qat {
     Fq(fq::Options),
     /// `corallite qat compare`.
     Compare(compare::Options),
+    /// `corallite qat diff`.
+    Diff(diff::Options),
 }
 
 /// Runs the command.
@@ -29,5 +32,6 @@ pub fn execute(command: &Qat) -> Result<ExitCode, Failure> {
         Qat::Qparams(options) => qparams::qparams(options),
         Qat::Fq(options) => fq::fq(options),
         Qat::Compare(options) => compare::compare(options),
+        Qat::Diff(options) => diff::diff(options),
     }
 }

@@ -10,7 +10,9 @@ use crate::failure::Failure;
 use crate::output::print;
 use corallite::fixedpoint::Profile;
 use corallite::model::Model;
-use corallite::oracle::compare::{self, Comparison, Dump, Layer, Map, PairedBy, Unpaired};
+use corallite::oracle::compare::{
+    self, Comparison, Dump, InputCheck, Layer, Map, PairedBy, Unpaired,
+};
 use corallite::oracle::npz::NpzReader;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -102,38 +104,7 @@ fn paired_by(layer: &Layer) -> String {
 
 /// What is to be said beside the table: inputs, layouts, dumps that lie, and the verdict.
 fn remarks(dump: &Dump, comparison: &Comparison) -> Vec<String> {
-    let mut remarks = Vec::new();
-    for input in &comparison.inputs {
-        let (array, name) = (&input.array, &input.name);
-        if let Some((other, count, largest)) = &input.beside
-            && *count > 0
-        {
-            remarks.push(format!(
-                "input {name:?}: {count} of {} codes in {array:?} are not those of the values in {other:?} (up to \
-                 {largest:.1} LSB): the two sides were given different pictures; check mean, scale and rounding",
-                input.count
-            ));
-        }
-        if input.beyond > 0 {
-            remarks.push(format!(
-                "input {name:?}: {} of {} values in {array:?} are beyond what it represents, {:.4} to {:.4}; check mean \
-                 and scale of the preprocessing",
-                input.beyond, input.count, input.represented.0, input.represented.1
-            ));
-        } else if input.looks_scaled() {
-            remarks.push(format!(
-                "input {name:?}: values from {:.4} to {:.4} where it represents {:.4} to {:.4}: scaled another way?",
-                input.span.0, input.span.1, input.represented.0, input.represented.1
-            ));
-        }
-        if input.ties > 0 && !input.is_codes {
-            remarks.push(format!(
-                "input {name:?}: {} value(s) in {array:?} lie half way between two codes, where NumPy rounds to even and \
-                 TFLite away from zero",
-                input.ties
-            ));
-        }
-    }
+    let mut remarks = input_remarks(&comparison.inputs);
     for layer in &comparison.layers {
         if let Ok(pairing) = &layer.pairing
             && pairing.layout == compare::Layout::ChannelsFirst
@@ -178,4 +149,41 @@ fn conclusion(comparison: &Comparison) -> String {
             )
         }
     }
+}
+
+/// What is odd about the values that a model was given.
+pub fn input_remarks(inputs: &[InputCheck]) -> Vec<String> {
+    let mut remarks = Vec::new();
+    for input in inputs {
+        let (array, name) = (&input.array, &input.name);
+        if let Some((other, count, largest)) = &input.beside
+            && *count > 0
+        {
+            remarks.push(format!(
+                "input {name:?}: {count} of {} codes in {array:?} are not those of the values in {other:?} (up to \
+                 {largest:.1} LSB): the two sides were given different pictures; check mean, scale and rounding",
+                input.count
+            ));
+        }
+        if input.beyond > 0 {
+            remarks.push(format!(
+                "input {name:?}: {} of {} values in {array:?} are beyond what it represents, {:.4} to {:.4}; check mean \
+                 and scale of the preprocessing",
+                input.beyond, input.count, input.represented.0, input.represented.1
+            ));
+        } else if input.looks_scaled() {
+            remarks.push(format!(
+                "input {name:?}: values from {:.4} to {:.4} where it represents {:.4} to {:.4}: scaled another way?",
+                input.span.0, input.span.1, input.represented.0, input.represented.1
+            ));
+        }
+        if input.ties > 0 && !input.is_codes {
+            remarks.push(format!(
+                "input {name:?}: {} value(s) in {array:?} lie half way between two codes, where NumPy rounds to even and \
+                 TFLite away from zero",
+                input.ties
+            ));
+        }
+    }
+    remarks
 }
