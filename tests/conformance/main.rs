@@ -73,7 +73,6 @@ fn generated_cases_are_reproduced() {
 }
 
 #[test]
-#[ignore = "until every operator has its cases"]
 fn every_registered_row_has_vectors() {
     let exceptions = Exceptions::read();
     let missing = coverage::rows_without_vectors(&committed());

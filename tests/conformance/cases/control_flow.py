@@ -190,8 +190,12 @@ def initial(d, m, ty, names, shape, quant):
     m.operator("CALL_ONCE", [], [], "CallOnceOptions", init_subgraph_index=index(init))
 
 
-@generator("READ_VARIABLE", "ASSIGN_VARIABLE", "VAR_HANDLE", "CALL_ONCE", types=VALUES)
-def remember(d, operator, ty):
+# How a variable's new value comes of its old one and an input, where MAXIMUM does not take the type.
+COMBINE = {"bool": ("LOGICAL_OR", "LogicalOrOptions"), "uint32": ("BITWISE_XOR", "BitwiseXorOptions")}
+
+
+@generator("READ_VARIABLE", "ASSIGN_VARIABLE", "VAR_HANDLE", "CALL_ONCE", types=[*VALUES, "uint32", "int64", "bool"])
+def remember(d, _operator, ty):
     """Two variables that change with every inference, one of them by the other."""
     m = d.model()
     shape, quant = d.shape((0, 4)), d.quant(ty)
@@ -201,9 +205,10 @@ def remember(d, operator, ty):
     for name in ("a", "b"):
         values[name] = m.output(ty, shape, quant)
         m.operator("READ_VARIABLE", [handle(m, name)], [values[name]], "ReadVariableOptions")
-    larger = m.inner(ty, shape, quant)
-    m.operator("MAXIMUM", [x, values["b"]], [larger], "MaximumMinimumOptions")
-    m.operator("ASSIGN_VARIABLE", [handle(m, "a"), larger], [], "AssignVariableOptions")
+    combined = m.inner(ty, shape, quant)
+    operator, options = COMBINE.get(ty, ("MAXIMUM", "MaximumMinimumOptions"))
+    m.operator(operator, [x, values["b"]], [combined], options)
+    m.operator("ASSIGN_VARIABLE", [handle(m, "a"), combined], [], "AssignVariableOptions")
     m.operator("ASSIGN_VARIABLE", [handle(m, "b"), x], [], "AssignVariableOptions")
     again = m.output(ty, shape, quant)
     m.operator("READ_VARIABLE", [handle(m, "a")], [again], "ReadVariableOptions")

@@ -1,5 +1,7 @@
 """WHERE, TOPK_V2, RANGE, UNIQUE: operators whose results' shapes depend on values; and what reads such results."""
 
+import itertools
+
 import numpy as np
 
 from registry import generator
@@ -41,9 +43,10 @@ def places_of_large_elements(d):
     return m
 
 
-@generator("TOPK_V2", types=[(ty, size) for ty in ELEMENTS for size in ("int32", "int16")])
+@generator("TOPK_V2", types=list(itertools.product(ELEMENTS, ("int32", "int16"), ("int32", "int16"))))
 def topk(d, types):
-    ty, size = types
+    """Values, the type of k and that of the places."""
+    ty, size, place = types
     m = d.model()
     shape, quant = d.shape((1, 4)), d.quant(ty)
     few = d.chance(0.3)
@@ -51,8 +54,8 @@ def topk(d, types):
     x = given(d, m, ty, data, quant, constant=0.1)
     k = d.integer(0 if d.chance(0.1) else 1, shape[-1])
     count = given(d, m, size, k, constant=0.5)
-    results = [m.output(ty, shape[:-1] + [k], quant), m.output(size, shape[:-1] + [k])]
-    m.operator("TOPK_V2", [x, count], results, "TopKV2Options", version=3 if "int16" in (ty, size) else 2)
+    results = [m.output(ty, shape[:-1] + [k], quant), m.output(place, shape[:-1] + [k])]
+    m.operator("TOPK_V2", [x, count], results, "TopKV2Options", version=3 if "int16" in types else 2)
     return m
 
 
