@@ -17,10 +17,11 @@ seeds() {
     case $1 in
         load | verify | run)
             cp ../examples/data/*.tflite "seeds/$1/"
+            python3 seeds.py models ../tests/conformance/vectors "seeds/$1"
             if [ -d "$data/corpus" ]; then
                 find "$data/corpus/models" -name '*.tflite' -size -200k -exec cp -n {} "seeds/$1/" \;
             fi ;;
-        package) if [ -d "$data/corpus" ]; then python3 seeds.py "$data/corpus/models" "seeds/package"; fi ;;
+        package) if [ -d "$data/corpus" ]; then python3 seeds.py options "$data/corpus/models" seeds/package; fi ;;
         arrays) cp ../tests/data/*/*.np[yz] "seeds/arrays/" ;;
         labels) cp ../examples/data/*.txt "seeds/labels/" ;;
     esac
