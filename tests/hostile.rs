@@ -1,7 +1,10 @@
 //! Corrupted models are refused or run: no panic, no hang, no unbounded memory.
 //!
-//! `CORALLITE_MUTANTS` sets how many are made of each model; a failure names model and seed, which make it again.
+//! `CORALLITE_MUTANTS` multiplies how many are made of each model; a failure names model and seed, which make it again.
 
+#[allow(dead_code, reason = "the answers are for the conformance test")]
+#[path = "conformance/archive.rs"]
+mod archive;
 mod corpus;
 mod mutants;
 
@@ -14,7 +17,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Bytes in use, and the most there were since [`peak_of`] began.
+/// Bytes in use, and the most there were since the mutant began.
 static IN_USE: AtomicUsize = AtomicUsize::new(0);
 static PEAK: AtomicUsize = AtomicUsize::new(0);
 
@@ -124,27 +127,37 @@ fn watch() {
 /// One test at a time: memory and panics are the process's.
 static ALONE: Mutex<()> = Mutex::new(());
 
-/// How many mutants of each model.
-fn mutants_per_model(default: u64) -> u64 {
-    std::env::var("CORALLITE_MUTANTS").map_or(default, |n| n.parse().expect("a number"))
+/// A model file to make mutants of.
+struct Original {
+    name: String,
+    file: Vec<u8>,
+}
+
+impl Original {
+    fn read(path: &Path) -> Self {
+        let name = path.file_name().expect("name").to_string_lossy().into();
+        let file = std::fs::read(path).expect("model");
+        Self { name, file }
+    }
+}
+
+/// How many times the usual number of mutants.
+fn factor() -> u64 {
+    std::env::var("CORALLITE_MUTANTS").map_or(1, |n| n.parse().expect("a number"))
 }
 
 /// Runs mutants of the models and fails with those that panic, take too long or too much.
-fn run_mutants(models: &[PathBuf], per_model: u64) {
+fn run_mutants(models: &[Original], per_model: u64) {
+    let per_model = per_model * factor();
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     watch();
     std::panic::set_hook(Box::new(|_| ()));
     let mut failures = Vec::new();
     let mut reached = [0u64; 4];
-    for path in models {
-        let name = path
-            .file_name()
-            .expect("name")
-            .to_string_lossy()
-            .into_owned();
-        let original = std::fs::read(path).expect("model");
+    let (mut slowest, mut largest) = (Duration::ZERO, 0);
+    for Original { name, file } in models {
         for seed in 0..per_model {
-            let mut file = original.clone();
+            let mut file = file.clone();
             mutate(&mut file, &mut Random::new(seed));
             let start = Instant::now();
             *RUNNING.lock().expect("lock") = Some((name.clone(), seed, start));
@@ -154,6 +167,7 @@ fn run_mutants(models: &[PathBuf], per_model: u64) {
             let took = start.elapsed();
             *RUNNING.lock().expect("lock") = None;
             let peak = PEAK.load(Ordering::Relaxed) - before;
+            (slowest, largest) = (slowest.max(took), largest.max(peak));
             match result {
                 Ok(how_far) => reached[how_far as usize] += 1,
                 Err(cause) => {
@@ -175,7 +189,8 @@ fn run_mutants(models: &[PathBuf], per_model: u64) {
     let _ = std::panic::take_hook();
     let [refused, loaded, built, ran] = reached;
     eprintln!(
-        "{} models, {} mutants: {refused} refused, {loaded} loaded but not built, {built} built but stopped, {ran} ran",
+        "{} models, {} mutants: {refused} refused, {loaded} loaded but not built, {built} built but stopped, {ran} ran; \
+         the slowest took {slowest:.2?}, the largest {largest} bytes",
         models.len(),
         models.len() as u64 * per_model
     );
@@ -190,7 +205,22 @@ fn run_mutants(models: &[PathBuf], per_model: u64) {
 fn mutants_of_the_bundled_model_do_no_harm() {
     let model =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/data/fashion_mnist_int8.tflite");
-    run_mutants(&[model], mutants_per_model(300));
+    run_mutants(&[Original::read(&model)], 300);
+}
+
+#[test]
+fn mutants_of_every_operator_do_no_harm() {
+    let vectors = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance/vectors");
+    let models: Vec<Original> = archive::read_folder(&vectors)
+        .into_iter()
+        .flat_map(|archive| archive.cases)
+        .map(|case| Original {
+            name: case.name,
+            file: case.model,
+        })
+        .collect();
+    assert!(models.len() > 3000, "{} models", models.len());
+    run_mutants(&models, 1);
 }
 
 /// Models up to this size: mutants of large ones differ in nothing but time.
@@ -201,14 +231,15 @@ fn mutants_of_the_corpus_do_no_harm() {
     let Some(folder) = corpus::test_data() else {
         return;
     };
-    let mut models: Vec<PathBuf> = std::fs::read_dir(folder.join("corpus/models"))
+    let mut paths: Vec<PathBuf> = std::fs::read_dir(folder.join("corpus/models"))
         .expect("models")
         .map(|entry| entry.expect("entry").path())
         .filter(|path| path.metadata().is_ok_and(|m| m.len() <= LARGEST))
         .collect();
-    models.sort();
-    assert!(models.len() > 20, "{} models", models.len());
-    run_mutants(&models, mutants_per_model(20));
+    paths.sort();
+    assert!(paths.len() > 20, "{} models", paths.len());
+    let models: Vec<Original> = paths.iter().map(|path| Original::read(path)).collect();
+    run_mutants(&models, 20);
 }
 
 #[test]
