@@ -1,5 +1,6 @@
 //! `corallite check`: every finding, in file order, and the exit code that goes with them.
 
+mod compiled_model;
 mod corpus;
 mod model_builder;
 mod tool;
@@ -135,6 +136,33 @@ fn sound_model_has_no_findings_but_the_summary() {
         ran.succeeded(),
         "0 error(s), 0 warning(s), 0 of 1 operator(s) without a kernel here\n"
     );
+}
+
+/// What the Edge TPU compiler took out of the model is the device's: no operator is missing.
+#[test]
+fn operators_of_the_edge_tpu_are_delegated() {
+    let folder = Folder::new();
+    let model = compiled_model::single(INT8, 16, 4);
+    let model = folder.write("model.tflite", model.to_bytes());
+    let ran = on_model("check", &model, &[]);
+    assert_eq!(
+        ran.succeeded(),
+        "0 error(s), 0 warning(s), 0 of 1 operator(s) without a kernel here, 1 for the Edge TPU\n"
+    );
+    let ran = on_model("check", &model, &["--json"]);
+    let found = json(ran.succeeded());
+    assert_eq!(found["operators_without_kernel"], serde_json::json!([]));
+    let summary = &found["summary"];
+    assert_eq!(
+        (
+            &summary["operators_without_kernel"],
+            &summary["operators_for_edge_tpu"]
+        ),
+        (&0.into(), &1.into())
+    );
+    let found = json(on_model("inspect", &model, &["--json"]).succeeded());
+    assert_eq!(found["operators_without_kernel"], serde_json::json!([]));
+    assert_eq!(found["operator_groups"][0]["has_kernel"], false);
 }
 
 #[test]

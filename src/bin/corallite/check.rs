@@ -3,7 +3,8 @@
 use crate::failure::Failure;
 use crate::output::{one_line, print};
 use crate::table::{Align, Table};
-use corallite::model::{Candidate, Finding, LoadError, Report, Severity};
+use corallite::delegate::EDGE_TPU_OPERATOR;
+use corallite::model::{Candidate, Finding, Graph, LoadError, Report, Severity};
 use corallite::ops::{self, MissingOperator};
 use serde_json::{Value, json};
 use std::fmt::Write;
@@ -16,15 +17,40 @@ pub fn check(model: &Path, as_json: bool) -> Result<bool, Failure> {
         Err(source) => return Err(no_model(model, source, as_json)),
     };
     let mut report = candidate.report().clone();
-    let missing = ops::check_graph(candidate.graph(), &mut report);
+    let lacking = Lacking::of(candidate.graph(), &mut report);
     report.sort();
     let text = if as_json {
-        format!("{:#}\n", to_json(model, &candidate, &report, &missing))
+        format!("{:#}\n", to_json(model, &candidate, &report, &lacking))
     } else {
-        to_text(&candidate, &report, &missing)
+        to_text(&candidate, &report, &lacking)
     };
     print(&text)?;
     Ok(!report.has_errors())
+}
+
+/// The operators that the library itself does not run.
+pub struct Lacking {
+    /// Those that nobody runs.
+    pub missing: Vec<MissingOperator>,
+    /// How many the Edge TPU runs.
+    pub delegated: usize,
+}
+
+impl Lacking {
+    /// Those of a graph, whose other operators are judged in `report`.
+    pub fn of(graph: &Graph, report: &mut Report) -> Self {
+        let (delegated, missing): (Vec<_>, Vec<_>) = ops::check_graph(graph, report)
+            .into_iter()
+            .partition(|operator| operator.kind.to_string() == EDGE_TPU_OPERATOR);
+        Self {
+            missing,
+            delegated: count_of(&delegated),
+        }
+    }
+}
+
+fn count_of(operators: &[MissingOperator]) -> usize {
+    operators.iter().map(|operator| operator.count).sum()
 }
 
 /// A file that cannot be read as a model: said on stderr and, where JSON is wanted, there too.
@@ -46,27 +72,31 @@ fn count(report: &Report, severity: Severity) -> usize {
     report.of(severity).count()
 }
 
-fn to_text(candidate: &Candidate, report: &Report, missing: &[MissingOperator]) -> String {
+fn to_text(candidate: &Candidate, report: &Report, lacking: &Lacking) -> String {
     let mut text = String::new();
     for finding in report.findings() {
         let _ = writeln!(text, "{}", one_line(&finding.to_string()));
     }
-    if !missing.is_empty() {
+    if !lacking.missing.is_empty() {
         let _ = writeln!(text, "operators without a kernel here:");
         let mut table = Table::new(&[("operator", Align::Left), ("count", Align::Right)]);
-        for operator in missing {
+        for operator in &lacking.missing {
             table.row([types_of(operator), operator.count.to_string()]);
         }
         table.render(&mut text);
     }
     let operators: usize = operator_count(candidate);
-    let _ = writeln!(
+    let _ = write!(
         text,
         "{} error(s), {} warning(s), {} of {operators} operator(s) without a kernel here",
         count(report, Severity::Error),
         count(report, Severity::Warning),
-        missing.iter().map(|m| m.count).sum::<usize>(),
+        count_of(&lacking.missing),
     );
+    if lacking.delegated > 0 {
+        let _ = write!(text, ", {} for the Edge TPU", lacking.delegated);
+    }
+    text.push('\n');
     text
 }
 
@@ -82,22 +112,18 @@ fn operator_count(candidate: &Candidate) -> usize {
     subgraphs.iter().map(|s| s.operators.len()).sum()
 }
 
-fn to_json(
-    model: &Path,
-    candidate: &Candidate,
-    report: &Report,
-    missing: &[MissingOperator],
-) -> Value {
+fn to_json(model: &Path, candidate: &Candidate, report: &Report, lacking: &Lacking) -> Value {
     let findings: Vec<Value> = report.findings().iter().map(finding_json).collect();
     json!({
         "model": model.to_string_lossy(),
         "findings": findings,
-        "operators_without_kernel": missing.iter().map(missing_json).collect::<Vec<_>>(),
+        "operators_without_kernel": lacking.missing.iter().map(missing_json).collect::<Vec<_>>(),
         "summary": {
             "errors": count(report, Severity::Error),
             "warnings": count(report, Severity::Warning),
             "operators": operator_count(candidate),
-            "operators_without_kernel": missing.iter().map(|m| m.count).sum::<usize>(),
+            "operators_without_kernel": count_of(&lacking.missing),
+            "operators_for_edge_tpu": lacking.delegated,
         },
     })
 }

@@ -95,7 +95,8 @@ usage: corallite inspect MODEL [--cpu-model FILE] [--json]
 
 /// Of `corallite check`.
 pub const CHECK: &str = "\
-Lists every finding on a model's quantization parameters, in file order, and the operators that have no kernel here.
+Lists every finding on a model's quantization parameters, in file order, and the operators that have no kernel here;
+those of an Edge TPU are counted for themselves.
 
 usage: corallite check MODEL [--json]
 

@@ -5,7 +5,7 @@ mod json;
 mod labels;
 mod text;
 
-use crate::check::no_model;
+use crate::check::{Lacking, no_model};
 use crate::failure::Failure;
 use crate::output::print;
 use crate::session::load_model;
@@ -13,7 +13,7 @@ use compiled::Compiled;
 use corallite::Interpreter;
 use corallite::delegate::{AbsentEdgeTpu, EDGE_TPU_OPERATOR};
 use corallite::model::{Candidate, Graph, Model, Report, Subgraph, Tensor};
-use corallite::ops::{self, MissingOperator, RunsOn};
+use corallite::ops::{MissingOperator, RunsOn};
 use labels::ModelMetadata;
 use std::path::{Path, PathBuf};
 
@@ -32,7 +32,7 @@ pub fn inspect(options: &InspectOptions) -> Result<(), Failure> {
     let (path, as_json) = (options.model.as_path(), options.json);
     let candidate = Candidate::from_file(path).map_err(|source| no_model(path, source, as_json))?;
     let mut report = candidate.report().clone();
-    let missing = ops::check_graph(candidate.graph(), &mut report);
+    let Lacking { missing, .. } = Lacking::of(candidate.graph(), &mut report);
     // A model with errors can be looked at all the same.
     let (candidate, model) = if candidate.report().has_errors() {
         (Some(candidate), None)
@@ -233,13 +233,14 @@ fn groups(inspection: &Inspection<'_>) -> Vec<Group> {
                         .copied()
                         .eq(operator.outputs.iter().map(ty))
             });
+            let has_kernel = !is_missing && name != EDGE_TPU_OPERATOR;
             groups.push(Group {
                 operator: name,
                 version: operator.version,
                 inputs,
                 outputs,
                 count: 1,
-                has_kernel: !is_missing,
+                has_kernel,
                 macs,
             });
         }
