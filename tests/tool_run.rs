@@ -153,10 +153,26 @@ fn open_axes_take_the_arrays_shape() {
     );
     let wide = array(&folder, "wide.npy", &[1i8; 8], &[2, 1, 4, 1]);
     let ran = run(&folder, &model, &[&wide], &[]);
-    assert!(
-        ran.refused(1)
-            .contains("expects [1, 1, 3, 1], open as [-1, 1, 3, 1]")
-    );
+    assert!(ran.refused(1).contains(
+        "expects [1, 1, 3, 1], open as [-1, 1, 3, 1]; reshape the array, or try --resize"
+    ));
+}
+
+#[test]
+fn inputs_are_resized_on_request() {
+    let folder = Folder::new();
+    let model = folder.write("model.tflite", doubling().to_bytes());
+    let four = array(&folder, "four.npy", &[1i8, 2, 3, 4], &[2, 2, 1, 1]);
+    run(&folder, &model, &[&four], &[]).refused(1);
+    // 2x + 1
+    run(&folder, &model, &[&four], &["--resize"]).succeeded();
+    let out = output(&folder, "out/out0.npy");
+    assert_eq!(out.shape, [2, 2, 1, 1]);
+    assert_eq!(*out.as_slice::<i8>().expect("int8"), [3, 5, 7, 9]);
+    // The weights have one channel.
+    let channels = array(&folder, "channels.npy", &[1i8, 2], &[1, 1, 1, 2]);
+    let ran = run(&folder, &model, &[&channels], &["--resize"]);
+    assert!(ran.refused(1).contains("CONV_2D"), "{ran:?}");
 }
 
 #[test]

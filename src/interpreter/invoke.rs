@@ -134,6 +134,19 @@ impl Interpreter {
     /// Gives input `index` another shape and prepares the model for it. Axes that the file leaves open take any extent,
     /// others whatever the operators take. See [`resize_inputs`](Self::resize_inputs).
     ///
+    /// ```
+    /// # use corallite::{Interpreter, Model, tensor::Shape};
+    /// # let file = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/fashion_mnist_int8.tflite");
+    /// # let model = Model::from_file(file)?;
+    /// let mut interpreter = Interpreter::builder(&model).build()?;
+    /// // Four pictures at once; the file says [1, 28, 28, 1].
+    /// interpreter.resize_input(0, Shape::new(&[4, 28, 28, 1])?)?;
+    /// interpreter.input_mut(0)?.copy_from(&[0i8; 4 * 28 * 28])?;
+    /// interpreter.invoke()?;
+    /// assert_eq!(interpreter.output(0)?.shape().dims(), [4, 10]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`InterpreterBuilder::build`]; the interpreter is then as it was.
     pub fn resize_input(&mut self, index: usize, shape: Shape) -> Result<(), BuildError> {

@@ -108,6 +108,7 @@ fn run(mut parser: Parser) -> Result<Command, Error> {
     let mut kernels = KernelChoice::default();
     let mut threads = 1;
     let mut signature = None;
+    let mut resize = false;
     let mut device = Device::default();
     while let Some(argument) = parser.next()? {
         match argument {
@@ -119,6 +120,7 @@ fn run(mut parser: Parser) -> Result<Command, Error> {
             Long("kernels") => kernels = value(&mut parser, "--kernels", str::parse)?,
             Long("threads") => threads = value(&mut parser, "--threads", thread_count)?,
             Long("signature") => signature = Some(parser.value()?.string()?),
+            Long("resize") => resize = true,
             Long("device") => device.selector = Some(value(&mut parser, "--device", str::parse)?),
             Long("device-option") => device.options.push(parser.value()?.string()?),
             Long("isolated") => device.isolated = true,
@@ -146,6 +148,7 @@ fn run(mut parser: Parser) -> Result<Command, Error> {
         kernels,
         threads,
         signature,
+        resize,
         device: device.request()?,
         cpu_model: device.cpu_model,
     }))

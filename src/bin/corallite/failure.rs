@@ -201,7 +201,7 @@ impl fmt::Display for Failure {
                 if let Some(open) = open {
                     write!(f, ", open as {open:?}")?;
                 }
-                write!(f, "; reshape the array")
+                write!(f, "; reshape the array, or try --resize")
             }
             Self::ShapeChanged {
                 input,

@@ -47,6 +47,8 @@ usage: corallite run MODEL[@DEVICE] --input IN0.npy [--input IN1.npy ...] --outp
       --threads N        threads one operator may use, 1 (default) to 256; the numbers are the same for every N
       --signature NAME   runs the signature NAME of the model (`corallite inspect` lists them): its inputs and outputs, in
                          the order of its subgraph
+      --resize           inputs take their arrays' shapes (batch, height, width ...) even where the model declares others,
+                         as far as its operators allow it
       --device DEVICE    where operators compiled for the Edge TPU run, see `corallite --help`: auto (default), cpu, usb:N,
                          pci:N, a path. One line on stderr says which device it is.
       --cpu-model FILE   the model that the compiled one was compiled from: runs in its place where auto finds no device

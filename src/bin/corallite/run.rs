@@ -20,6 +20,8 @@ pub struct RunOptions {
     pub threads: usize,
     /// The signature that runs; the first subgraph unless given.
     pub signature: Option<String>,
+    /// Inputs take their arrays' shapes even where the file declares others.
+    pub resize: bool,
     /// Where compiled operators run.
     pub device: DeviceRequest,
     /// The model that runs where no device can be used.

@@ -30,6 +30,7 @@ pub struct Session {
     kernels: KernelChoice,
     threads: usize,
     signature: Option<String>,
+    resize: bool,
     device: DeviceRequest,
     cpu_model: Option<Model>,
     loaded: Option<Loaded>,
@@ -59,6 +60,7 @@ impl Session {
             kernels: options.kernels,
             threads: options.threads,
             signature: options.signature.clone(),
+            resize: options.resize,
             device: options.device.clone(),
             cpu_model,
             loaded: None,
@@ -78,7 +80,7 @@ impl Session {
         let mut interpreter = None;
         for invocation in 0..invocations {
             let files = &case.inputs[invocation * inputs..][..inputs];
-            let arrays = read(&loaded, files)?;
+            let arrays = read(&loaded, files, self.resize)?;
             let interpreter = match &mut interpreter {
                 Some(interpreter) => interpreter,
                 none => none.insert(self.interpreter(&mut loaded, &arrays)?),
@@ -207,8 +209,13 @@ fn invocations(loaded: &Loaded, case: &Case) -> Result<usize, Failure> {
     }
 }
 
-/// Reads the arrays of one invocation, each with the shape that its input then has.
-fn read(loaded: &Loaded, files: &[PathBuf]) -> Result<Vec<(NpyArray, Shape)>, Failure> {
+/// Reads the arrays of one invocation, each with the shape that its input then has; with `resize` whatever the file
+/// declares.
+fn read(
+    loaded: &Loaded,
+    files: &[PathBuf],
+    resize: bool,
+) -> Result<Vec<(NpyArray, Shape)>, Failure> {
     let subgraph = loaded.subgraph();
     let mut arrays = Vec::with_capacity(files.len());
     for (index, (file, &tensor)) in files.iter().zip(&subgraph.inputs).enumerate() {
@@ -223,7 +230,12 @@ fn read(loaded: &Loaded, files: &[PathBuf]) -> Result<Vec<(NpyArray, Shape)>, Fa
                 expected,
             });
         }
-        let Some(shape) = fitting_shape(tensor, &array.shape) else {
+        let shape = if resize {
+            Shape::new(&array.shape).ok()
+        } else {
+            fitting_shape(tensor, &array.shape)
+        };
+        let Some(shape) = shape else {
             return Err(Failure::InputShape {
                 input: input_of(loaded, index, file),
                 found: array.shape,
