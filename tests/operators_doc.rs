@@ -15,6 +15,85 @@ const NOT_OPERATORS: [BuiltinOperator; 3] = [
     BuiltinOperator::PLACEHOLDER_FOR_GREATER_OP_CODES,
 ];
 
+/// Why operators of the schema are refused. Which resolvers have them, and for which types, was asked of the peers that
+/// `tests/conformance` uses, with `OpResolverType.BUILTIN_REF`.
+const REFUSED: &[(&str, &[BuiltinOperator])] = &[
+    (
+        "TFLite has kernels of floats, some of 32-bit integers as well, and none of 8 or 16 bits",
+        &[
+            BuiltinOperator::L2_POOL_2D,
+            BuiltinOperator::LOCAL_RESPONSE_NORMALIZATION,
+            BuiltinOperator::CONV_3D_TRANSPOSE,
+            BuiltinOperator::EMBEDDING_LOOKUP_SPARSE,
+            BuiltinOperator::NON_MAX_SUPPRESSION_V4,
+            BuiltinOperator::NON_MAX_SUPPRESSION_V5,
+            BuiltinOperator::BUCKETIZE,
+            BuiltinOperator::SEGMENT_SUM,
+            BuiltinOperator::UNSORTED_SEGMENT_MAX,
+            BuiltinOperator::UNSORTED_SEGMENT_MIN,
+            BuiltinOperator::UNSORTED_SEGMENT_PROD,
+            BuiltinOperator::UNSORTED_SEGMENT_SUM,
+        ],
+    ),
+    (
+        "recurrent cells that TFLite computes in floats, if need be with 8-bit weights; LSTM, \
+         UNIDIRECTIONAL_SEQUENCE_LSTM and SVDF, which it computes in integers, are here",
+        &[
+            BuiltinOperator::RNN,
+            BuiltinOperator::UNIDIRECTIONAL_SEQUENCE_RNN,
+            BuiltinOperator::BIDIRECTIONAL_SEQUENCE_RNN,
+            BuiltinOperator::BIDIRECTIONAL_SEQUENCE_LSTM,
+        ],
+    ),
+    (
+        "complex numbers",
+        &[
+            BuiltinOperator::RFFT2D,
+            BuiltinOperator::REAL,
+            BuiltinOperator::IMAG,
+            BuiltinOperator::COMPLEX_ABS,
+        ],
+    ),
+    (
+        "random numbers, which no reference fixes",
+        &[
+            BuiltinOperator::RANDOM_UNIFORM,
+            BuiltinOperator::RANDOM_STANDARD_NORMAL,
+            BuiltinOperator::MULTINOMIAL,
+        ],
+    ),
+    (
+        "text and its hashes; tensors of strings are refused",
+        &[
+            BuiltinOperator::SKIP_GRAM,
+            BuiltinOperator::LSH_PROJECTION,
+            BuiltinOperator::HASHTABLE,
+            BuiltinOperator::HASHTABLE_FIND,
+            BuiltinOperator::HASHTABLE_IMPORT,
+            BuiltinOperator::HASHTABLE_SIZE,
+        ],
+    ),
+    (
+        "names in the schema without a kernel in TFLite",
+        &[BuiltinOperator::CALL, BuiltinOperator::CONCAT_EMBEDDINGS],
+    ),
+    (
+        "not written yet, though TFLite has kernels of 8 bits",
+        &[
+            BuiltinOperator::BITCAST,
+            BuiltinOperator::DENSIFY,
+            BuiltinOperator::HASHTABLE_LOOKUP,
+            BuiltinOperator::MATRIX_DIAG,
+            BuiltinOperator::MATRIX_SET_DIAG,
+            BuiltinOperator::SPARSE_TO_DENSE,
+        ],
+    ),
+    (
+        "not written yet; LiteRT has kernels, TFLite 2.14 has none",
+        &[BuiltinOperator::DILATE, BuiltinOperator::REDUCE_WINDOW],
+    ),
+];
+
 fn list(types: &[TensorType]) -> String {
     let names: Vec<String> = types.iter().map(ToString::to_string).collect();
     names.join(", ")
@@ -33,6 +112,20 @@ fn rows(def: &OpDef) -> String {
     rows.join("<br>")
 }
 
+/// The operators of the schema that the registry lacks.
+fn refused() -> impl Iterator<Item = BuiltinOperator> {
+    (0..=LAST).map(BuiltinOperator).filter(|code| {
+        !NOT_OPERATORS.contains(code)
+            && code.variant_name().is_some()
+            && OPERATORS.iter().all(|def| def.code != *code)
+    })
+}
+
+fn is_stablehlo(code: &BuiltinOperator) -> bool {
+    code.variant_name()
+        .is_some_and(|name| name.starts_with("STABLEHLO_"))
+}
+
 fn table() -> String {
     let mut text = String::from(
         "# Operators\n\n\
@@ -47,21 +140,18 @@ fn table() -> String {
         let (first, last) = (def.versions.start(), def.versions.end());
         writeln!(text, "| {} | {first} to {last} | {} |", def.name, rows(def)).expect("text");
     }
-    let missing: Vec<&str> = (0..=LAST)
-        .map(BuiltinOperator)
-        .filter(|code| {
-            !NOT_OPERATORS.contains(code) && OPERATORS.iter().all(|def| def.code != *code)
-        })
-        .filter_map(BuiltinOperator::variant_name)
-        .collect();
-    let (stablehlo, others): (Vec<&str>, Vec<&str>) = missing
-        .into_iter()
-        .partition(|name| name.starts_with("STABLEHLO_"));
-    write!(
+    text += "\n## What is refused, and why\n\n\
+             A model with operators of this table, or with other types than above, is refused with all of them named.\n\n\
+             | operators | why |\n| --- | --- |\n";
+    for (reason, operators) in REFUSED {
+        let names: Vec<&str> = operators.iter().filter_map(|o| o.variant_name()).collect();
+        writeln!(text, "| {} | {reason} |", names.join(", ")).expect("text");
+    }
+    let stablehlo = refused().filter(is_stablehlo).count();
+    writeln!(
         text,
-        "\n## Refused\n\nModels with these are refused with all of them named: {}; and the {} operators of StableHLO.\n",
-        others.join(", "),
-        stablehlo.len(),
+        "| the {stablehlo} of StableHLO | TFLite's reference resolver has none of them, LiteRT's has ten |\n\
+         | custom operators but `TFLite_Detection_PostProcess` and `edgetpu-custom-op` | their code is not in the file |"
     )
     .expect("text");
     text
@@ -79,4 +169,19 @@ fn documentation_lists_the_registry() {
         found == expected,
         "docs/operators.md is stale: CORALLITE_WRITE_DOCS=1 cargo test --test operators_doc"
     );
+}
+
+#[test]
+fn every_refused_operator_has_its_reason_once() {
+    let mut expected: Vec<i32> = refused()
+        .filter(|code| !is_stablehlo(code))
+        .map(|code| code.0)
+        .collect();
+    let mut told: Vec<i32> = REFUSED
+        .iter()
+        .flat_map(|(_, operators)| operators.iter().map(|code| code.0))
+        .collect();
+    expected.sort_unstable();
+    told.sort_unstable();
+    assert_eq!(told, expected);
 }
