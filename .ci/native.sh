@@ -71,6 +71,24 @@ release() {
     cargo test --release --test models --test allocation --test threads
 }
 
+# Some fifty thousand corrupted models, of every operator and of the corpus: no panic, none over 5 s or 1 GB.
+mutants() {
+    has_test_data || skip "corrupted models of the corpus"
+    CORALLITE_MUTANTS=10 cargo test --locked --release --test hostile -- --nocapture
+}
+
+# Undefined behaviour in loading, verification, the reference kernels and the arena: Miri runs the unit tests of these
+# layers, programs of several subgraphs, and a sample of the conformance cases. Needs a nightly toolchain.
+miri() {
+    rustup toolchain install nightly --profile minimal --component miri,rust-src
+    # Files are read, and functions of libm give the platform's numbers.
+    export MIRIFLAGS="-Zmiri-disable-isolation -Zmiri-deterministic-floats"
+    local miri=(cargo +nightly miri test --locked --target-dir target/miri)
+    "${miri[@]}" --lib -- tensor:: model:: plan:: ops::
+    "${miri[@]}" --test programs
+    "${miri[@]}" --test conformance committed_vectors_are_reproduced -- --nocapture
+}
+
 # Peak memory of the main job on a large model: below 20 MB.
 memory() {
     has_test_data || { skip "peak memory"; return; }

@@ -18,13 +18,16 @@ fn committed() -> Vec<Archive> {
     archive::read_folder(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance/vectors"))
 }
 
+/// Every case counts; under Miri, where one takes seconds, every 16th of an operator, its first always.
+const STEP: usize = if cfg!(miri) { 16 } else { 1 };
+
 /// Runs every case under every profile; fails with all differences and how to see each again.
 fn reproduce(archives: &[Archive]) -> Tally {
     let exceptions = Exceptions::read();
     let mut tally = Tally::default();
     let mut failures = Vec::new();
     for archive in archives.iter().filter(|archive| is_chosen(archive)) {
-        for case in &archive.cases {
+        for case in archive.cases.iter().step_by(STEP) {
             for (profile, answer) in PROFILES.iter().zip(&case.answers) {
                 let outcome = run::run(case, *profile, answer, &exceptions);
                 if let Outcome::Failed(why) = &outcome {
