@@ -159,6 +159,29 @@ fn reshape(ty: i8, zero_point: i64, name: &'static str) -> model_builder::Model 
 }
 
 #[test]
+fn constants_on_other_scales_are_compared_as_real_numbers() {
+    // Weight 2 on scale 1, and 4 on scale 0.5; biases 6 and 12, and the latter one step off: 13 * 0.5 = 6.5.
+    let a = load(&conv(2, 6, 1.0));
+    let with_bias = |bias| {
+        let mut model = conv(4, bias, 1.0);
+        model.tensors[1].scales = vec![0.5];
+        model.tensors[2].scales = vec![0.5];
+        load(&model)
+    };
+    let x = codes(&[0, 1, 2], &[1, 3, 1]);
+    let reasons = |b: &Model| {
+        let difference = diff(tflite(&a), tflite(b), &inputs(&[("in", &x)])).expect("diff");
+        let reasons = difference.layers[0].reasons.clone();
+        reasons
+            .into_iter()
+            .filter(|r| matches!(r, Reason::Constant { .. }))
+            .count()
+    };
+    assert_eq!(reasons(&with_bias(12)), 0);
+    assert_eq!(reasons(&with_bias(15)), 1);
+}
+
+#[test]
 fn uint8_and_int8_get_the_same_real_numbers() {
     let (a, b) = (
         load(&reshape(INT8, 0, "y")),
@@ -334,7 +357,7 @@ fn changed_weights_of_a_trained_network_are_named() {
     let healthy = data.join("qat/tf113_contrib_uint8/qat.tflite");
     let mutants = data.join("qat/mutants");
     for (file, layer, expected) in [
-        ("bias_values_x2.tflite", "exp4/Relu6", "codes differ"),
+        ("bias_values_x2.tflite", "exp4/Relu6", "bias"),
         ("act_range_halved.tflite", "", "parameters of the result"),
     ] {
         let broken = mutants.join(file);
@@ -381,7 +404,7 @@ fn tool_tells_differences_and_their_absence() {
     assert_eq!((ran.code, ran.stderr.as_str()), (1, ""));
     let last = ran.stdout.lines().last().expect("a line");
     assert!(
-        last.starts_with("first differing: operator 0 CONV_2D, \"out\": 3 of 3 codes, up to 2 LSB: bias \"bias\": 1 of 1 codes"),
+        last.starts_with("first differing: operator 0 CONV_2D, \"out\": 3 of 3 codes, up to 2 LSB: bias \"bias\": 1 of 1 differ"),
         "{last}"
     );
     assert!(

@@ -244,7 +244,11 @@ fn operand<'a>(subgraph: &'a Subgraph, operator: &Operator, slot: usize) -> Opti
 }
 
 /// The channel of element `index` of weights with these extents and quantization.
-fn channel_of(index: usize, dims: &[usize], quantization: &Quantization) -> usize {
+pub(in crate::oracle) fn channel_of(
+    index: usize,
+    dims: &[usize],
+    quantization: &Quantization,
+) -> usize {
     let axis = quantization.axis().min(dims.len().saturating_sub(1));
     let inner: usize = dims[axis..].iter().skip(1).product();
     index / inner.max(1) % dims.get(axis).copied().unwrap_or(1).max(1)

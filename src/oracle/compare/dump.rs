@@ -1,8 +1,8 @@
 //! What the training side computed: named arrays of real numbers.
 
 use super::CompareError;
-use crate::oracle::npy::{NpyArray, NpyError, NpyType};
-use crate::oracle::npz::{NpzError, NpzReader};
+use crate::oracle::npy::{NpyArray, NpyType};
+use crate::oracle::npz::NpzReader;
 use std::io::{Read, Seek};
 
 /// One array of the training side.
@@ -26,22 +26,16 @@ pub struct Dump {
 }
 
 impl Dump {
-    /// Reads every array of an archive that holds numbers.
+    /// Reads every array of an archive; text is left out.
     ///
     /// # Errors
-    /// A damaged archive, or an array with NaN or infinity.
+    /// A damaged archive, or an array with NaN, infinity or elements that are neither numbers nor text.
     pub fn read<R: Read + Seek>(archive: &mut NpzReader<R>) -> Result<Self, CompareError> {
         let names: Vec<String> = archive.names().map(str::to_owned).collect();
         let mut dump = Self::default();
         for name in names {
-            let array = match archive.array(&name) {
-                // Text and the like are no activations.
-                Err(NpzError::Array {
-                    error: NpyError::UnsupportedType { .. },
-                    ..
-                }) => continue,
-                result => result.map_err(|source| CompareError::Archive { source })?,
-            };
+            let array = archive.array(&name);
+            let array = array.map_err(|source| CompareError::Archive { source })?;
             dump.add(&name, &array)?;
         }
         Ok(dump)

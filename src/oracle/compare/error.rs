@@ -24,6 +24,8 @@ pub enum CompareError {
     NoSuchArray { array: String, present: Vec<String> },
     /// The map names a tensor that the model does not have, or that no operator computes.
     NoSuchTensor { tensor: String },
+    /// The map names an input that the model does not have.
+    NoSuchInput { input: String, present: Vec<String> },
     /// No array was found for an input of the model.
     NoInput {
         input: String,
@@ -47,6 +49,8 @@ pub enum CompareError {
     InputType { input: String, ty: TensorType },
     /// The model runs other subgraphs, whose operators have no fixed order.
     ControlFlow { operator: String },
+    /// No operator computes codes.
+    NotQuantized,
     /// No tensor could be paired with an array.
     NothingMapped { tensors: usize, arrays: usize },
     /// The model cannot be run.
@@ -79,6 +83,11 @@ impl fmt::Display for CompareError {
                 f,
                 "the map names the tensor {tensor:?}, which is neither an input nor an operator's result; `corallite \
                  inspect` lists names and indices"
+            ),
+            Self::NoSuchInput { input, present } => write!(
+                f,
+                "the map names the input {input:?}, which the model does not have; it has {}",
+                list(present)
             ),
             Self::NoInput {
                 input,
@@ -115,6 +124,10 @@ impl fmt::Display for CompareError {
             Self::ControlFlow { operator } => write!(
                 f,
                 "the model has {operator}, expected a graph without control flow; compare its subgraphs as models of their own"
+            ),
+            Self::NotQuantized => f.write_str(
+                "no operator of the model computes codes of 8 or 16 bits with one scale, expected a quantized model; convert it \
+                 with full integer quantization",
             ),
             Self::NothingMapped { tensors, arrays } => write!(
                 f,

@@ -65,15 +65,29 @@ pub(in crate::oracle) fn find(
     dump: &Dump,
     map: &Map,
 ) -> Result<Vec<Input>, CompareError> {
-    let indices = subgraph.inputs.iter().enumerate();
-    indices
+    let indices = || subgraph.inputs.iter().enumerate();
+    let name_of = |tensor: usize| graph.tensor_name(&subgraph.tensors[tensor]);
+    let is_meant = |wanted: &str, number: usize, tensor: usize| {
+        wanted == name_of(tensor) || wanted.parse() == Ok(number)
+    };
+    for (wanted, _) in &map.inputs {
+        if !indices().any(|(number, &tensor)| is_meant(wanted, number, tensor)) {
+            return Err(CompareError::NoSuchInput {
+                input: wanted.clone(),
+                present: subgraph
+                    .inputs
+                    .iter()
+                    .map(|&t| name_of(t).to_owned())
+                    .collect(),
+            });
+        }
+    }
+    indices()
         .map(|(number, &tensor)| {
             let declared = &subgraph.tensors[tensor];
-            let name = graph.tensor_name(declared).to_owned();
-            let given = map
-                .inputs
-                .iter()
-                .find(|(input, _)| *input == name || input.parse() == Ok(number));
+            let name = name_of(tensor).to_owned();
+            let mut given = map.inputs.iter();
+            let given = given.find(|(wanted, _)| is_meant(wanted, number, tensor));
             let count = declared.shape.count().max(1);
             let fits = |array: &DumpArray| {
                 !array.values.is_empty() && array.values.len().is_multiple_of(count)

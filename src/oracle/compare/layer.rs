@@ -154,8 +154,19 @@ impl Layer {
         operands.sum()
     }
 
+    /// A value of the training side as the layer has it: in front of a CONCATENATION training clips to the shared range only
+    /// behind it.
+    fn clipped(&self, value: f32) -> f32 {
+        if self.regridded.is_none() {
+            return value;
+        }
+        let (low, high) = self.codes.range;
+        value.clamp(self.codes.real(low) as f32, self.codes.real(high) as f32)
+    }
+
     pub(super) fn add_cumulative(&mut self, found: &[i32], values: &[f32]) {
         for (&code, &value) in found.iter().zip(values) {
+            let value = self.clipped(value);
             let reference = self.codes.reference(value);
             self.cumulative.add(&self.codes, code, value, reference);
         }
@@ -170,17 +181,14 @@ impl Layer {
         inputs: &[InputError],
     ) {
         let channels = self.shape.last().max(1);
-        // Training rounds to its own step first and clips to the shared range only behind the CONCATENATION.
+        // In front of a CONCATENATION training rounds to its own step first.
         let first_rounding = self.regridded.map_or(0.0, |step| step / 2.0);
         let allowances: Vec<f64> = (0..channels)
             .map(|c| self.allowance(inputs, c) + first_rounding)
             .collect();
-        let (low, high) = (self.codes.range.0.into(), self.codes.range.1.into());
         for (index, (&code, &value)) in found.iter().zip(values).enumerate() {
-            let mut reference = self.codes.reference(value);
-            if self.regridded.is_some() {
-                reference.lsb = reference.lsb.clamp(low, high);
-            }
+            let value = self.clipped(value);
+            let reference = self.codes.reference(value);
             self.local.add(&self.codes, code, value, reference);
             let channel = index % channels;
             let real = accumulators.and_then(|sums| self.real(sums, index, channel));

@@ -60,6 +60,13 @@ pub enum Unpaired {
     Map,
     /// No array has as many elements and is near.
     NoCandidate,
+    /// No array fits; one has the layer's name but another number of elements.
+    Shape {
+        /// Its name.
+        array: String,
+        /// Its extents.
+        found: Vec<usize>,
+    },
     /// Two arrays fit about as well: names and means in LSB.
     Ambiguous {
         best: (String, f64),
@@ -171,7 +178,34 @@ impl Seeker<'_> {
             });
         }
         let is_named = !named.is_empty();
-        self.by_value(dump, if is_named { named } else { candidates }, is_named)
+        let found = self.by_value(dump, if is_named { named } else { candidates }, is_named);
+        match (&found, self.misshapen(dump, &is_free)) {
+            (Err(Unpaired::NoCandidate), Some(array)) => Err(Unpaired::Shape {
+                array: array.name.clone(),
+                found: array.shape.clone(),
+            }),
+            _ => found,
+        }
+    }
+
+    /// An array that has the layer's name and is neither a parameter nor a range, but has another number of elements.
+    fn misshapen<'d>(
+        &self,
+        dump: &'d Dump,
+        is_free: &impl Fn(usize) -> bool,
+    ) -> Option<&'d DumpArray> {
+        let wanted = self.shape.count() * self.inferences;
+        let mut arrays = dump.arrays().iter().enumerate();
+        let misshapen = arrays.find(|(index, array)| {
+            let is_parameter = ["|", "weight", "kernel", "bias"]
+                .iter()
+                .any(|word| array.name.contains(word));
+            is_free(*index)
+                && !is_parameter
+                && array.values.len() != wanted
+                && names_fit(self.name, &array.name)
+        });
+        misshapen.map(|(_, array)| array)
     }
 
     /// The nearest of several arrays, where it is much nearer than all others.
@@ -320,6 +354,20 @@ mod tests {
                 second: ("b".to_owned(), 0.5),
             })
         );
+    }
+
+    #[test]
+    fn array_of_the_layers_name_and_another_size_is_told() {
+        let weights = ("conv1/weights", &[1, 3][..], &[1.0, 2.0, 3.0][..]);
+        let alone = dump(&[weights]);
+        let seek = |dump: &Dump| find("conv1", &[1, 2], &[5, 0], dump);
+        assert_eq!(seek(&alone), Err(Unpaired::NoCandidate));
+        let with_values = dump(&[weights, ("conv1", &[3, 1], &[1.0, 2.0, 3.0])]);
+        let told = Unpaired::Shape {
+            array: "conv1".to_owned(),
+            found: vec![3, 1],
+        };
+        assert_eq!(seek(&with_values), Err(told));
     }
 
     #[test]

@@ -41,7 +41,7 @@ pub use statistics::{Codes, Reference, Statistics};
 pub use verdict::Verdict;
 
 // What `diff` is made of.
-pub(super) use cause::stored_codes;
+pub(super) use cause::{channel_of, stored_codes};
 pub(super) use inputs::{Input, find as find_inputs, of_array as input_of_array};
 pub(super) use layer::codes;
 pub(super) use passes::{compare_pairs, count_inferences, straight};
@@ -67,6 +67,8 @@ pub struct Comparison {
     pub overwritten: Vec<String>,
     /// Arrays that no tensor was paired with, but for parameters.
     pub unused: Vec<String>,
+    /// Results that are not compared: floats, and outputs that are no codes of 8 or 16 bits with one scale.
+    pub not_compared: Vec<String>,
 }
 
 /// Compares a model with the training side's values.

@@ -72,6 +72,9 @@ pub(in crate::oracle) fn compare_pairs(
             .collect(),
     };
     job.run(&mut interpreter, &inputs, 0, Mode::Pair { fixed })?;
+    if job.layers.is_empty() {
+        return Err(CompareError::NotQuantized);
+    }
     if job.layers.iter().all(|layer| layer.pairing.is_err()) {
         return Err(CompareError::NothingMapped {
             tensors: job.layers.len(),
@@ -273,6 +276,7 @@ impl Job<'_> {
             inferences: self.inferences,
             first_unexplained,
             unused,
+            not_compared: not_compared(self.graph, self.subgraph),
         }
     }
 
@@ -297,6 +301,22 @@ impl Job<'_> {
         .map(|layer| layer.name.clone())
         .collect()
     }
+}
+
+/// Names of floats that operators compute, and of outputs that are no codes of 8 or 16 bits with one scale.
+fn not_compared(graph: &Graph, subgraph: &Subgraph) -> Vec<String> {
+    let results = subgraph
+        .operators
+        .iter()
+        .flat_map(|operator| &operator.outputs);
+    let other = results.filter(|tensor| {
+        let declared = &subgraph.tensors[**tensor];
+        let is_float = matches!(declared.ty, TensorType::Float32 | TensorType::Float16);
+        codes(declared).is_none() && (is_float || subgraph.outputs.contains(tensor))
+    });
+    other
+        .map(|&tensor| graph.tensor_name(&subgraph.tensors[tensor]).to_owned())
+        .collect()
 }
 
 /// Whether a CONCATENATION reads the tensor and gives its result the same parameters: converters force one range on all.
@@ -450,8 +470,15 @@ impl Job<'_> {
             Some((_, None)) => Err(Unpaired::Map),
             Some(&(_, Some(array))) => {
                 let given = &self.dump.arrays()[array];
-                let expected = layer.shape.count() * self.inferences;
-                if given.values.len() != expected {
+                let (found, count) = (given.values.len(), layer.shape.count().max(1));
+                if found.is_multiple_of(count) && found / count != self.inferences {
+                    return Err(CompareError::Samples {
+                        array: given.name.clone(),
+                        found: found / count,
+                        expected: self.inferences,
+                    });
+                }
+                if found != count * self.inferences {
                     return Err(CompareError::Shape {
                         array: given.name.clone(),
                         found: given.shape.clone(),

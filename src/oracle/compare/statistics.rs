@@ -40,6 +40,10 @@ pub struct Reference {
 /// programs rounded differently.
 const GRID_TOLERANCE: f64 = 0.02;
 
+/// How far, in LSB, a float32 value half way between two codes may be told from the half: 2^15 codes, each within 2^-24 of
+/// itself.
+const FLOAT_ERROR: f64 = 2e-3;
+
 /// The scale, zero point and codes of a tensor.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Codes {
@@ -108,7 +112,11 @@ impl Statistics {
         let magnitude = difference.abs();
         self.count += 1;
         // Off the grid half a step is the rounding that the training side did not do.
-        let same = if reference.on_grid { 0.0 } else { 0.5 };
+        let same = if reference.on_grid {
+            0.0
+        } else {
+            0.5 + FLOAT_ERROR
+        };
         self.differing += u64::from(magnitude > same);
         self.max = self.max.max(magnitude);
         self.sum += difference;
@@ -232,6 +240,11 @@ mod tests {
 
     #[test]
     fn values_off_the_grid_differ_beyond_half_a_step() {
+        // 10.5 LSB in float32, and a last place more.
+        assert_eq!(
+            of(&[(10, 5.25), (10, 5.250_000_5), (11, 5.25)]).differing,
+            0
+        );
         assert_eq!(of(&[(10, 5.2)]).differing, 0);
         assert_eq!(of(&[(10, 5.3)]).differing, 1);
     }

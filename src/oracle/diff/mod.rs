@@ -23,12 +23,11 @@ pub use random::random_inputs;
 pub use reason::{Grid, Reason};
 
 use super::compare::{
-    Codes, Dump, Input, InputCheck, Map, Statistics, codes, compare_pairs, count_inferences,
-    find_inputs, input_of_array, record, straight,
+    Codes, CompareError, Dump, Input, InputCheck, Map, Statistics, codes, compare_pairs,
+    count_inferences, find_inputs, input_of_array, record, straight,
 };
 use crate::fixedpoint::Profile;
-use crate::model::{Graph, Model, OperatorKind, Subgraph};
-use crate::tensor::TensorType;
+use crate::model::{Model, OperatorKind};
 
 /// A model and the arithmetic it runs in.
 #[derive(Debug, Clone, Copy)]
@@ -140,6 +139,11 @@ pub fn diff(a: Side<'_>, b: Side<'_>, inputs: &Dump) -> Result<Difference, DiffE
     let recorded_b = record(b.model, &inputs_b, inferences, inferences, b.profile).map_err(in_b)?;
     let places_a = matching::places(graph_a, &recorded_a);
     let places_b = matching::places(graph_b, &recorded_b);
+    for (which, places) in [(Which::A, &places_a), (Which::B, &places_b)] {
+        if places.is_empty() {
+            return Err(DiffError::side(which, CompareError::NotQuantized));
+        }
+    }
     let partners = matching::partners(&places_a, &places_b);
     if partners.iter().all(Result::is_err) {
         return Err(DiffError::NothingMatched {
@@ -189,7 +193,7 @@ pub fn diff(a: Side<'_>, b: Side<'_>, inputs: &Dump) -> Result<Difference, DiffE
         unmatched: unmatched
             .map(|index| places_b[index].name.to_owned())
             .collect(),
-        not_compared: not_compared(graph_a, subgraph_a),
+        not_compared: compared.not_compared,
         given: compared.inputs,
         inputs: reason::inputs(a.model, b.model),
         inferences,
@@ -217,7 +221,8 @@ fn inputs_of_b(
             && (of_a.ty, Some(grid)) != (of_b.ty, codes(of_b))
         {
             for value in &mut array.values {
-                *value = grid.real(*value as i32) as f32;
+                let code = (*value as i32).clamp(grid.range.0, grid.range.1);
+                *value = grid.real(code) as f32;
             }
             array.is_integer = false;
         }
@@ -233,20 +238,4 @@ fn inputs_of_b(
         }),
         Err(source) => Err(DiffError::side(Which::B, source)),
     }
-}
-
-/// Names of floats that operators compute, and of outputs that are no codes of 8 or 16 bits with one scale.
-fn not_compared(graph: &Graph, subgraph: &Subgraph) -> Vec<String> {
-    let results = subgraph
-        .operators
-        .iter()
-        .flat_map(|operator| &operator.outputs);
-    let other = results.filter(|tensor| {
-        let declared = &subgraph.tensors[**tensor];
-        let is_float = matches!(declared.ty, TensorType::Float32 | TensorType::Float16);
-        codes(declared).is_none() && (is_float || subgraph.outputs.contains(tensor))
-    });
-    other
-        .map(|&tensor| graph.tensor_name(&subgraph.tensors[tensor]).to_owned())
-        .collect()
 }

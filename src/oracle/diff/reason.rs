@@ -4,7 +4,7 @@ use super::Side;
 use super::matching::Place;
 use crate::fixedpoint::{Profile, Rounding};
 use crate::model::{BuiltinOperator, Graph, Model, OperatorKind, Tensor};
-use crate::oracle::compare::stored_codes;
+use crate::oracle::compare::{channel_of, stored_codes};
 use crate::tensor::TensorType;
 use std::fmt;
 
@@ -17,6 +17,12 @@ pub struct Grid {
     pub scale: f32,
     /// The code of real zero.
     pub zero_point: i64,
+}
+
+impl Grid {
+    fn real(self, code: i64) -> f64 {
+        code.saturating_sub(self.zero_point) as f64 * f64::from(self.scale)
+    }
 }
 
 impl fmt::Display for Grid {
@@ -54,7 +60,8 @@ pub enum Reason {
         /// In B.
         b: Grid,
     },
-    /// The values of a constant: weights, biases.
+    /// The values of a constant: weights, biases. Other codes for the same real numbers, to half a step, are no difference
+    /// of values.
     Constant {
         /// What the tensor is to the operator.
         role: &'static str,
@@ -114,7 +121,7 @@ impl fmt::Display for Reason {
                 largest,
                 ratio,
             } => {
-                write!(f, "{role} {name:?}: {differing} of {count} codes differ, by up to {largest}")?;
+                write!(f, "{role} {name:?}: {differing} of {count} differ, by up to {largest} in codes")?;
                 match ratio {
                     Some(ratio) => write!(f, "; those of A are {ratio:.3} times those of B"),
                     None => Ok(()),
@@ -282,19 +289,40 @@ fn constant(
     if codes_a.len() != codes_b.len() {
         return Some(elements);
     }
-    let pairs = codes_a.iter().zip(&codes_b).filter(|(a, b)| a != b);
-    let pairs: Vec<(i64, i64)> = pairs.map(|(&a, &b)| (a, b)).collect();
-    let largest = pairs.iter().map(|(a, b)| a.abs_diff(*b)).max()?;
-    let ratio = |&(a, b): &(i64, i64)| a as f64 / b as f64;
-    let first = ratio(pairs.first()?);
+    // By element both codes and both real numbers, where those are not the same.
+    let differing = codes_a.iter().zip(&codes_b).enumerate();
+    let differing = differing.filter_map(|(index, (&code_a, &code_b))| {
+        let (grid_a, grid_b) = (grid_of(a, index), grid_of(b, index));
+        let (real_a, real_b) = (grid_a.real(code_a), grid_b.real(code_b));
+        let is_same = match grid_a == grid_b {
+            true => code_a == code_b,
+            // Rounded to either grid, and a float scale beside its last place.
+            false => (real_a - real_b).abs() <= half_step(grid_a, grid_b) + real_a.abs() * 1e-6,
+        };
+        (!is_same).then_some((code_a.abs_diff(code_b), real_a / real_b))
+    });
+    let differing: Vec<(u64, f64)> = differing.collect();
+    let &(_, first) = differing.first()?;
     // Rounded biases are a little off from one factor.
-    let is_factor = pairs.len() > 1 && pairs.iter().all(|p| (ratio(p) / first - 1.0).abs() < 0.02);
+    let is_factor = |(_, ratio): &(u64, f64)| (ratio / first - 1.0).abs() < 0.02;
+    let has_ratio = differing.len() > 1 && differing.iter().all(is_factor);
     Some(Reason::Constant {
         role,
         name: name(),
-        differing: pairs.len(),
+        differing: differing.len(),
         count: codes_a.len(),
-        largest,
-        ratio: is_factor.then_some(first),
+        largest: differing.iter().map(|(codes, _)| *codes).max()?,
+        ratio: has_ratio.then_some(first),
     })
+}
+
+/// The grid of element `index`.
+fn grid_of(tensor: &Tensor, index: usize) -> Grid {
+    let quantization = tensor.quantization.as_deref();
+    let channel = quantization.map(|q| channel_of(index, tensor.shape.dims(), q));
+    grid(tensor, channel.unwrap_or_default())
+}
+
+fn half_step(a: Grid, b: Grid) -> f64 {
+    f64::from(a.scale.max(b.scale)) / 2.0
 }

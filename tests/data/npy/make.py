@@ -36,6 +36,7 @@ for version in [(2, 0), (3, 0)]:
 arrays = {"x": grid, "a/b:0": np.float64(2.5), "name": np.array(["relu6"])}
 np.savez("stored.npz", **arrays)
 np.savez_compressed("deflated.npz", **arrays)
+np.savez("complex.npz", x=np.array([1j], "<c8"))
 
 # The sizes move to the ZIP64 extra field of the directory where they pass this limit.
 zipfile.ZIP64_LIMIT = 16

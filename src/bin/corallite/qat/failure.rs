@@ -91,7 +91,11 @@ impl fmt::Display for QatFailure {
                 "{}: array {array:?} has shape {found:?}, expected {expected:?} like the values",
                 file.display()
             ),
-            Self::Compare { file, source } => write!(f, "{}: {source}", file.display()),
+            Self::Compare { file, source } => match &**source {
+                // The archive's own error names its file.
+                CompareError::Archive { source } => source.fmt(f),
+                source => write!(f, "{}: {source}", file.display()),
+            },
             Self::Diff { source } => source.fmt(f),
             Self::Inputs { found, expected } => write!(
                 f,

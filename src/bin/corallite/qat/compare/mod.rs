@@ -81,6 +81,9 @@ fn partner(layer: &Layer, dump: &Dump) -> String {
         Ok(pairing) => dump.arrays()[pairing.array].name.clone(),
         Err(Unpaired::Map) => "none, by the map".to_owned(),
         Err(Unpaired::NoCandidate) => "no array fits".to_owned(),
+        Err(Unpaired::Shape { array, found }) => {
+            format!("no array fits: {array} has shape {found:?}")
+        }
         Err(Unpaired::Ambiguous { best, second }) => format!(
             "ambiguous: {} ({:.2} LSB) or {} ({:.2} LSB); choose in a map",
             best.0, best.1, second.0, second.1
@@ -116,6 +119,19 @@ fn remarks(dump: &Dump, comparison: &Comparison) -> Vec<String> {
             ));
         }
     }
+    for layer in &comparison.layers {
+        if let Err(Unpaired::Shape { array, found }) = &layer.pairing {
+            remarks.push(format!(
+                "{array:?} has the name of tensor {:?} {} but shape {found:?}: not compared; dump it in the same run, \
+                 samples along axis 0",
+                layer.name, layer.shape
+            ));
+        }
+    }
+    remarks.extend(list(
+        &comparison.not_compared,
+        "result(s) that are floats, or outputs that are no codes, were not compared",
+    ));
     for name in &comparison.overwritten {
         remarks.push(format!(
             "the dump has the same values for {name:?} and for its operand: it was taken with preserve_all_tensors, and the \
@@ -149,6 +165,17 @@ fn conclusion(comparison: &Comparison) -> String {
             )
         }
     }
+}
+
+/// How many names there are and the first of them, after what they are; `None` without any.
+pub fn list(names: &[String], what: &str) -> Option<String> {
+    let quoted: Vec<String> = names
+        .iter()
+        .take(4)
+        .map(|name| format!("{name:?}"))
+        .collect();
+    let more = if names.len() > 4 { " ..." } else { "" };
+    (!names.is_empty()).then(|| format!("{} {what}: {}{more}", names.len(), quoted.join(", ")))
 }
 
 /// What is odd about the values that a model was given.

@@ -4,7 +4,7 @@ mod json;
 mod text;
 
 use super::QatFailure;
-use super::compare::input_remarks;
+use super::compare::{input_remarks, list};
 use crate::failure::Failure;
 use crate::output::print;
 use corallite::fixedpoint::Profile;
@@ -133,22 +133,14 @@ fn remarks(difference: &Difference) -> Vec<String> {
     for reason in &difference.inputs {
         remarks.push(format!("{reason}: both got the same real values"));
     }
-    let mut list = |names: &[String], what: &str| {
-        if !names.is_empty() {
-            let quoted: Vec<String> = names.iter().take(4).map(|n| format!("{n:?}")).collect();
-            let more = if names.len() > 4 { " ..." } else { "" };
-            remarks.push(format!(
-                "{} {what}: {}{more}",
-                names.len(),
-                quoted.join(", ")
-            ));
-        }
-    };
-    list(&difference.unmatched, "layer(s) of B without partner in A");
-    list(
+    remarks.extend(list(
+        &difference.unmatched,
+        "layer(s) of B without partner in A",
+    ));
+    remarks.extend(list(
         &difference.not_compared,
         "result(s) of A that are floats, or outputs that are no codes, were not compared",
-    );
+    ));
     remarks
 }
 
@@ -184,7 +176,8 @@ fn conclusion(difference: &Difference) -> String {
         first.name,
         first.all.differing,
         first.all.count,
-        first.all.max,
+        // A hundredth of a step is float32 on the way from one scale to the other.
+        (100.0 * first.all.max).round() / 100.0,
         because(first)
     )
 }

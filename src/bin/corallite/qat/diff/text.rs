@@ -1,10 +1,10 @@
 //! The report for terminals.
 
-use super::{Options, because, conclusion, given, remarks};
+use super::{Options, conclusion, given, remarks};
 use crate::output::one_line;
 use crate::table::{Align, Table};
 use corallite::oracle::compare::Statistics;
-use corallite::oracle::diff::{Difference, LayerDifference};
+use corallite::oracle::diff::{Difference, LayerDifference, Reason};
 use std::fmt::Write;
 
 pub fn report(options: &Options, difference: &Difference) -> String {
@@ -72,11 +72,20 @@ fn of(statistics: &Statistics, cell: impl Fn(&Statistics) -> String) -> String {
     }
 }
 
-/// The reasons, each with all operators that have it.
+/// The reasons, each with all operators that have it. Parameters of a tensor are told once, where it is computed.
 fn reasons(difference: &Difference, text: &mut String) {
     let mut groups: Vec<(String, Vec<String>)> = Vec::new();
+    let mut results: Vec<&str> = Vec::new();
     for layer in difference.layers.iter().filter(|l| !l.reasons.is_empty()) {
-        let (reasons, operator) = (because(layer), layer.operator.to_string());
+        let reasons = layer.reasons.iter().map(|reason| match reason {
+            Reason::Quantization { role, name, .. } if results.contains(&name.as_str()) => {
+                format!("parameters of the {role} {name:?}, see above")
+            }
+            reason => reason.to_string(),
+        });
+        let reasons = reasons.collect::<Vec<_>>().join("; ");
+        results.push(&layer.name);
+        let operator = layer.operator.to_string();
         match groups.iter_mut().find(|(of, _)| *of == reasons) {
             Some((_, operators)) => operators.push(operator),
             None => groups.push((reasons, vec![operator])),
