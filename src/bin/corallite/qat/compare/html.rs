@@ -6,17 +6,18 @@ use std::fmt::Write;
 use std::path::Path;
 
 const STYLE: &str = "\
-body{font:15px/1.45 system-ui,sans-serif;margin:2em auto;max-width:76em;padding:0 1em;color:#1c2733;background:#fff}
-h1{font-size:1.4em}h2{font-size:1.1em;margin-top:2em}
-table{border-collapse:collapse;width:100%;font-size:.86em}
-th,td{padding:.3em .55em;text-align:right;border-bottom:1px solid #dde3ea;white-space:nowrap}
-th{position:sticky;top:0;background:#f4f6f9}td.l,th.l{text-align:left}
-td.n{min-width:11em;max-width:22em;white-space:normal;overflow-wrap:anywhere}
+body{font:15px/1.45 system-ui,sans-serif;margin:2em auto;max-width:92em;padding:0 1em;color:#1c2733;background:#fff}
+h1,p,b{overflow-wrap:anywhere}h1{font-size:1.4em}h2{font-size:1.1em;margin-top:2em}
+table{border-collapse:collapse;font-size:.86em}
+th,td{padding:.3em .5em;text-align:right;border-bottom:1px solid #dde3ea;white-space:nowrap;vertical-align:top}
+th{background:#f4f6f9}th.g{text-align:center;border-left:2px solid #fff}td.g{border-left:1px solid #dde3ea}
+td.l,th.l{text-align:left}td.n{min-width:17em;max-width:26em;white-space:normal;overflow-wrap:anywhere}
+small{display:block;color:#5b6877}
 .exact{color:#1a7f4b}.explained{color:#2563a8}.unexplained{color:#fff;background:#c0392b;font-weight:600}
-.none{color:#8895a3}.box{padding:.8em 1em;border-left:4px solid #1a7f4b;background:#f0f8f3}
-.box.bad{border-color:#c0392b;background:#fdf1ef}.scroll{overflow-x:auto}
+.none{color:#5b6877}.box{padding:.8em 1em;border-left:4px solid #1a7f4b;background:#f0f8f3}
+.box.bad{border-color:#c0392b;background:#fdf1ef}.box.note{border-color:#b7791f;background:#fdf7ea}.scroll{overflow-x:auto}
 .cards{display:flex;flex-wrap:wrap;gap:1em}.card{border:1px solid #dde3ea;border-radius:6px;padding:.6em .8em}
-.card b{display:block;max-width:17em;overflow-wrap:anywhere;font-size:.86em}
+.card b{display:block;max-width:17em;font-size:.86em}
 svg text{font:11px system-ui,sans-serif;fill:#44515e}";
 
 pub fn page(model: &Path, archive: &Path, dump: &Dump, comparison: &Comparison) -> String {
@@ -35,7 +36,7 @@ pub fn page(model: &Path, archive: &Path, dump: &Dump, comparison: &Comparison) 
         conclusion = escape(&conclusion(comparison)),
     );
     for remark in remarks(dump, comparison) {
-        let _ = writeln!(page, "<p class=\"box bad\">{}</p>", escape(&remark));
+        let _ = writeln!(page, "<p class=\"box note\">{}</p>", escape(&remark));
     }
     page.push_str("<h2>Error by layer</h2>\n");
     chart(comparison, &mut page);
@@ -149,28 +150,72 @@ fn chart(comparison: &Comparison, page: &mut String) {
     );
 }
 
+/// The columns of numbers by group: of the layer alone, of the run as it is, of the tensor.
+const COLUMNS: [(&str, &[&str]); 3] = [
+    (
+        "local: this layer alone",
+        &["differ", "max", "bound", "of bound"],
+    ),
+    (
+        "cumulative: with all before it",
+        &[
+            "differ", "max", "mean", "rms", "SQNR dB", "bits", "low", "high", "codes", "range",
+        ],
+    ),
+    ("tensor", &["scale", "zero"]),
+];
+
 fn table(dump: &Dump, comparison: &Comparison, page: &mut String) {
     page.push_str(
-        "<div class=\"scroll\"><table><thead><tr><th>op</th><th class=\"l\">kind</th><th class=\"l\">tensor</th>\
-         <th class=\"l\">array</th><th class=\"l\">paired by</th><th>scale</th><th>zero</th><th>differ</th><th>max</th>\
-         <th>mean</th><th>rms</th><th>SQNR dB</th><th>bits</th><th>low</th><th>high</th><th>codes</th><th>range</th>\
-         <th>local differ</th><th>max</th><th>bound</th><th>of bound</th><th class=\"l\">verdict</th></tr></thead><tbody>\n",
+        "<div class=\"scroll\"><table><thead><tr><th rowspan=\"2\">op</th><th class=\"l\" rowspan=\"2\">tensor, array</th>\
+         <th class=\"l\" rowspan=\"2\">verdict</th>",
     );
+    for (group, columns) in COLUMNS {
+        let _ = write!(
+            page,
+            "<th class=\"g\" colspan=\"{}\">{group}</th>",
+            columns.len()
+        );
+    }
+    page.push_str("</tr><tr>");
+    for column in COLUMNS.iter().flat_map(|(_, columns)| *columns) {
+        let _ = write!(page, "<th>{column}</th>");
+    }
+    page.push_str("</tr></thead><tbody>\n");
     for layer in &comparison.layers {
         let _ = write!(
             page,
-            "<tr><td>{}</td><td class=\"l\">{}</td><td class=\"l n\">{}</td><td class=\"l n\">{}</td><td class=\"l n\">{}</td>\
-             <td>{:.6}</td><td>{}</td>",
+            "<tr><td>{}</td><td class=\"l n\">{}<small>{}; {}</small></td><td class=\"l {}\">{}</td>",
             layer.operator,
+            name(&layer.name),
             layer.kind,
-            escape(&layer.name),
-            escape(&partner(layer, dump)),
-            escape(&paired_by(layer)),
-            layer.codes.scale,
-            layer.codes.zero_point
+            match &layer.pairing {
+                Ok(_) => format!(
+                    "{}, by {}",
+                    name(&partner(layer, dump)),
+                    escape(&paired_by(layer))
+                ),
+                Err(_) => escape(&partner(layer, dump)),
+            },
+            class(layer.verdict),
+            match layer.verdict {
+                Verdict::Unexplained => format!("unexplained ({})", layer.unexplained),
+                Verdict::NotJudged => "not judged".to_owned(),
+                verdict => verdict.to_string(),
+            },
         );
-        let cumulative = &layer.cumulative;
-        cells(page, cumulative, |s| {
+        cells(page, &layer.local, |s| {
+            let bound = layer.bound.map(|bound| format!("{:.4}", 0.5 + bound));
+            let ratio = layer.bound.map(|_| format!("{:.4}", layer.largest_ratio));
+            let dash = || "-".to_owned();
+            vec![
+                percent(s.fraction_differing()),
+                format!("{:.1}", s.max),
+                bound.unwrap_or_else(dash),
+                ratio.unwrap_or_else(dash),
+            ]
+        });
+        cells(page, &layer.cumulative, |s| {
             vec![
                 percent(s.fraction_differing()),
                 format!("{:.1}", s.max),
@@ -184,34 +229,27 @@ fn table(dump: &Dump, comparison: &Comparison, page: &mut String) {
                 percent(s.range_use()),
             ]
         });
-        cells(page, &layer.local, |s| {
-            let bound = layer.bound.map(|bound| format!("{:.4}", 0.5 + bound));
-            let ratio = layer.bound.map(|_| format!("{:.4}", layer.largest_ratio));
-            vec![
-                percent(s.fraction_differing()),
-                format!("{:.1}", s.max),
-                bound.unwrap_or_else(|| "-".to_owned()),
-                ratio.unwrap_or_else(|| "-".to_owned()),
-            ]
-        });
         let _ = writeln!(
             page,
-            "<td class=\"l {}\">{}</td></tr>",
-            class(layer.verdict),
-            match layer.verdict {
-                Verdict::Unexplained => format!("unexplained ({})", layer.unexplained),
-                verdict => verdict.to_string(),
-            }
+            "<td class=\"g\">{:.6}</td><td>{}</td></tr>",
+            layer.codes.scale, layer.codes.zero_point
         );
     }
     page.push_str("</tbody></table></div>\n");
 }
 
-/// Cells of numbers, or as many dashes where nothing was seen.
+/// A name that may be broken where its parts end.
+fn name(name: &str) -> String {
+    let parts = name.split_inclusive(['/', '.', ';']).map(escape);
+    parts.collect::<Vec<_>>().join("<wbr>")
+}
+
+/// Cells of numbers, the first at the border of a group, or as many dashes where nothing was seen.
 fn cells(page: &mut String, statistics: &Statistics, texts: impl Fn(&Statistics) -> Vec<String>) {
-    for text in texts(statistics) {
-        let shown = if statistics.count == 0 { "-" } else { &text };
-        let _ = write!(page, "<td>{shown}</td>");
+    for (index, text) in texts(statistics).iter().enumerate() {
+        let class = if index == 0 { " class=\"g\"" } else { "" };
+        let shown = if statistics.count == 0 { "-" } else { text };
+        let _ = write!(page, "<td{class}>{shown}</td>");
     }
 }
 
