@@ -45,7 +45,7 @@ pub enum CompareError {
         found: usize,
         expected: usize,
     },
-    /// An input of the model has elements that this comparison does not take.
+    /// An input of the model is neither float32 nor codes with one scale.
     InputType { input: String, ty: TensorType },
     /// The model runs other subgraphs, whose operators have no fixed order.
     ControlFlow { operator: String },
@@ -119,7 +119,8 @@ impl fmt::Display for CompareError {
             ),
             Self::InputType { input, ty } => write!(
                 f,
-                "input {input:?} is {ty}, expected uint8, int8, int16 or float32; quantize the model's inputs"
+                "input {input:?} is {ty}, expected float32, or uint8, int8 or int16 with one scale; convert the model with \
+                 quantized inputs"
             ),
             Self::ControlFlow { operator } => write!(
                 f,

@@ -88,24 +88,28 @@ pub(in crate::oracle) fn find(
             let name = name_of(tensor).to_owned();
             let mut given = map.inputs.iter();
             let given = given.find(|(wanted, _)| is_meant(wanted, number, tensor));
-            let count = declared.shape.count().max(1);
-            let fits = |array: &DumpArray| {
-                !array.values.is_empty() && array.values.len().is_multiple_of(count)
-            };
             let array = match given {
                 Some((_, wanted)) => find_array(dump, wanted)?,
-                None => guess(dump, &name, subgraph.inputs.len(), fits)
-                    // One that is the input by its name, to say that its shape is wrong.
-                    .or_else(|| guess(dump, &name, subgraph.inputs.len(), |_| true))
-                    .ok_or_else(|| CompareError::NoInput {
-                        input: name.clone(),
-                        shape: declared.shape.into(),
-                        candidates: names(dump),
-                    })?,
+                None => guess(dump, &name, subgraph.inputs.len(), |array| {
+                    fits(array, declared)
+                })
+                // One that is the input by its name, to say that its shape is wrong.
+                .or_else(|| guess(dump, &name, subgraph.inputs.len(), |_| true))
+                .ok_or_else(|| CompareError::NoInput {
+                    input: name.clone(),
+                    shape: declared.shape.into(),
+                    candidates: names(dump),
+                })?,
             };
             of_array(graph, declared, dump, array)
         })
         .collect()
+}
+
+/// Whether an array holds one or more inferences of an input.
+fn fits(array: &DumpArray, declared: &Tensor) -> bool {
+    let count = declared.shape.count().max(1);
+    !array.values.is_empty() && array.values.len().is_multiple_of(count)
 }
 
 /// Array number `array` of the dump as the input `declared` takes it.
@@ -117,8 +121,7 @@ pub(in crate::oracle) fn of_array(
 ) -> Result<Input, CompareError> {
     let given = &dump.arrays()[array];
     let name = graph.tensor_name(declared).to_owned();
-    let count = declared.shape.count().max(1);
-    if given.values.is_empty() || !given.values.len().is_multiple_of(count) {
+    if !fits(given, declared) {
         return Err(CompareError::Shape {
             array: given.name.clone(),
             found: given.shape.clone(),

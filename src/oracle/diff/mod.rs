@@ -56,7 +56,10 @@ pub struct LayerDifference {
     pub all: Statistics,
     /// Differences of this layer alone, on B's values. Empty where an operand has no partner.
     pub own: Statistics,
-    /// Why the layer may differ: all that is not the same on both sides, where something differs.
+    /// Whether the layer differs by itself: on B's values, or, where they cannot be given to it (an operand without a
+    /// partner, state), because it is the first to differ.
+    pub is_source: bool,
+    /// All that is not the same about the layer on both sides; arithmetic and options where it differs by itself.
     pub reasons: Vec<Reason>,
 }
 
@@ -93,7 +96,7 @@ impl Difference {
 
     /// The layers that differ by themselves.
     pub fn sources(&self) -> impl Iterator<Item = &LayerDifference> {
-        self.layers.iter().filter(|layer| layer.own.differing > 0)
+        self.layers.iter().filter(|layer| layer.is_source)
     }
 }
 
@@ -166,10 +169,18 @@ pub fn diff(a: Side<'_>, b: Side<'_>, inputs: &Dump) -> Result<Difference, DiffE
         })
         .collect();
     let compared = compare_pairs(a.model, &dump, inputs_a, &fixed, a.profile).map_err(in_a)?;
+    // Behind a layer without a partner nothing is known to be the first.
+    let mut compared_layers = compared.layers.iter();
+    let first = compared_layers.position(|l| l.pairing.is_err() || l.cumulative.differing > 0);
     let layers = compared.layers.into_iter().zip(&places_a).zip(&partners);
-    let layers = layers.map(|((layer, place), partner)| {
+    let layers = layers.enumerate();
+    let layers = layers.map(|(index, ((layer, place), partner))| {
+        let is_source = match layer.local.count {
+            0 => Some(index) == first && layer.cumulative.differing > 0,
+            _ => layer.local.differing > 0,
+        };
         let reasons = match partner {
-            Ok(index) => reason::reasons(a, b, place, &places_b[*index], layer.local.differing),
+            Ok(index) => reason::reasons(a, b, place, &places_b[*index], is_source),
             Err(_) => Vec::new(),
         };
         LayerDifference {
@@ -183,6 +194,7 @@ pub fn diff(a: Side<'_>, b: Side<'_>, inputs: &Dump) -> Result<Difference, DiffE
             }),
             all: layer.cumulative,
             own: layer.local,
+            is_source,
             reasons,
         }
     });

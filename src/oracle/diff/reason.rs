@@ -170,13 +170,13 @@ fn role(kind: &OperatorKind, slot: usize) -> &'static str {
     roles.get(slot).copied().unwrap_or("operand")
 }
 
-/// All that differs about two layers; `own` elements differ on the same operands.
+/// All that differs about two layers; of one that `is_source` something must.
 pub(super) fn reasons(
     a: Side<'_>,
     b: Side<'_>,
     place_a: &Place<'_>,
     place_b: &Place<'_>,
-    own: u64,
+    is_source: bool,
 ) -> Vec<Reason> {
     let mut reasons = Vec::new();
     let (graph_a, graph_b) = (a.model.graph(), b.model.graph());
@@ -213,14 +213,14 @@ pub(super) fn reasons(
         }
     }
     reasons.extend(quantization("result", graph_a, results.0, results.1));
-    if own > 0 && a.profile != b.profile {
+    if is_source && a.profile != b.profile {
         reasons.push(Reason::Arithmetic {
             kind: place_a.kind.clone(),
             a: a.profile,
             b: b.profile,
         });
     }
-    if own > 0 && reasons.is_empty() {
+    if is_source && reasons.is_empty() {
         reasons.push(Reason::Options);
     }
     reasons

@@ -159,7 +159,8 @@ const COLUMNS: [(&str, &[&str]); 3] = [
     (
         "cumulative: with all before it",
         &[
-            "differ", "max", "mean", "rms", "SQNR dB", "bits", "low", "high", "codes", "range",
+            "differ", "max", "mean", "rms", "SQNR dB", "bits", "sat low", "sat high", "codes",
+            "range",
         ],
     ),
     ("tensor", &["scale", "zero"]),

@@ -42,6 +42,7 @@ fn layer(layer: &LayerDifference) -> Value {
         "unmatched": partner.err().map(ToString::to_string),
         "all": statistics(&layer.all),
         "own": statistics(&layer.own),
+        "differs_by_itself": layer.is_source,
         "reasons": layer.reasons.iter().map(ToString::to_string).collect::<Vec<_>>(),
     })
 }

@@ -147,12 +147,10 @@ fn remarks(difference: &Difference) -> Vec<String> {
 /// The reasons of a layer in one line, or why there are none.
 fn because(layer: &LayerDifference) -> String {
     let reasons: Vec<String> = layer.reasons.iter().map(ToString::to_string).collect();
-    match (reasons.is_empty(), layer.own.count, layer.own.differing) {
-        (false, ..) => reasons.join("; "),
-        (true, 0, _) => "an operand has no partner, so the layer alone was not compared".to_owned(),
-        (true, _, 0) => "nothing of its own: its operands differ".to_owned(),
-        // Every difference of its own has a reason.
-        (true, ..) => "unknown".to_owned(),
+    match (reasons.is_empty(), layer.own.count) {
+        (false, _) => reasons.join("; "),
+        (true, 0) => "an operand has no partner, so the layer alone was not compared".to_owned(),
+        (true, _) => "nothing of its own: its operands differ".to_owned(),
     }
 }
 
