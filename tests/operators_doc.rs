@@ -78,15 +78,8 @@ const REFUSED: &[(&str, &[BuiltinOperator])] = &[
         &[BuiltinOperator::CALL, BuiltinOperator::CONCAT_EMBEDDINGS],
     ),
     (
-        "not written yet, though TFLite has kernels of 8 bits",
-        &[
-            BuiltinOperator::BITCAST,
-            BuiltinOperator::DENSIFY,
-            BuiltinOperator::HASHTABLE_LOOKUP,
-            BuiltinOperator::MATRIX_DIAG,
-            BuiltinOperator::MATRIX_SET_DIAG,
-            BuiltinOperator::SPARSE_TO_DENSE,
-        ],
+        "sparse constants are refused: convert without sparsity",
+        &[BuiltinOperator::DENSIFY],
     ),
     (
         "not written yet; LiteRT has kernels, TFLite 2.14 has none",
