@@ -124,7 +124,14 @@ fn prepare(
             (Runner::Delegate(_), None) => unreachable!("every claimed operator was prepared"),
         };
         if let Some(kernel) = &prepared.kernel {
-            runtime.workers.reserve(kernel.memory().workspace);
+            let memory = kernel.memory();
+            runtime.workers.reserve(memory.workspace);
+            if memory.packed > 0 {
+                // The kernel reads its own copy from here on.
+                for &tensor in operator.inputs.iter().flatten() {
+                    known.graph.release(&known.subgraph.tensors[tensor]);
+                }
+            }
         }
         let mut control = None;
         if let Some(flow) = prepared.control {

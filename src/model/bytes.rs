@@ -5,6 +5,7 @@
 use crate::schema::StableBytes;
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::os::fd::AsRawFd;
 use std::ptr::NonNull;
 
@@ -60,6 +61,14 @@ impl FileBytes {
         io::Read::read_to_end(&mut file, &mut bytes)?;
         Ok(Self::copy(&bytes))
     }
+
+    /// Gives back the memory of bytes that will hardly be read again, where that is possible: whole pages of a mapped file,
+    /// which the next access brings back.
+    pub(super) fn release(&self, part: Range<usize>) {
+        if let Self::Mapped(mapping) = self {
+            mapping.release(part);
+        }
+    }
 }
 
 /// A whole file mapped read-only.
@@ -98,6 +107,25 @@ impl Mapping {
         Ok(Self { start, len })
     }
 
+    /// Drops the pages that lie wholly within `part`.
+    fn release(&self, part: Range<usize>) {
+        // SAFETY: the call reads a constant of the system.
+        let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(0);
+        if page == 0 {
+            return;
+        }
+        let first = part.start.next_multiple_of(page);
+        let end = part.end.min(self.len) / page * page;
+        if first < end {
+            // SAFETY: the range lies within the mapping, which is never written to: dropped pages are read from the file
+            // again, with the same bytes. Borrows of them stay valid. A refusal leaves the pages where they are.
+            unsafe {
+                let start = self.start.as_ptr().add(first).cast();
+                libc::madvise(start, end - first, libc::MADV_DONTNEED);
+            }
+        }
+    }
+
     fn bytes(&self) -> &[u8] {
         // SAFETY: `start` is the address of `len` readable bytes that stay mapped until drop.
         unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.len) }
@@ -114,6 +142,18 @@ impl Drop for Mapping {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn released_bytes_come_back() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.lock");
+        let read = std::fs::read(&path).expect("lock file");
+        assert!(read.len() > 3 * 4096, "some pages");
+        let mapped = FileBytes::open(&path).expect("lock file");
+        for part in [1..read.len() - 1, 0..read.len(), 5000..5001, 0..usize::MAX] {
+            mapped.release(part);
+            assert_eq!(mapped.stable_bytes(), read);
+        }
+    }
 
     #[test]
     fn mapped_and_copied_bytes_equal_the_file() {

@@ -207,6 +207,13 @@ impl Graph {
         }
     }
 
+    /// Says that a constant tensor's bytes will hardly be read again; a mapped file then gives back their memory.
+    pub fn release(&self, tensor: &Tensor) {
+        if let Some(Data::File(range)) = &tensor.data {
+            self.file.holder().release(range.clone());
+        }
+    }
+
     /// A constant tensor with its type and shape.
     pub fn constant<'a>(&'a self, tensor: &'a Tensor) -> Option<TensorRef<'a>> {
         let quantization = tensor.quantization.as_deref();

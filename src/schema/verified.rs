@@ -268,6 +268,11 @@ impl<R: Root, B: StableBytes> Verified<R, B> {
         self.bytes.stable_bytes()
     }
 
+    /// What holds the bytes.
+    pub fn holder(&self) -> &B {
+        &self.bytes
+    }
+
     /// Gives the bytes back; the proof ends here.
     pub fn into_inner(self) -> B {
         self.bytes
