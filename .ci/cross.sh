@@ -1,7 +1,7 @@
 # Steps for other targets: a static build, and tests under an emulator.
 
 # Small models that between them hold every operator family; whole MobileNets take minutes under an emulator.
-small_models=arm_cnn_s_quantized,hello_world_int8,micro_speech_quantized,mlperf_ad01_int8,mlperf_kws_ref,mnistnet_u8,person_detect,tinymaix_mnist_arduino,tinymaix_mnist_dw
+small_models=arm_cnn_s_quantized,hello_world_int8,micro_speech_quantized,mlperf_ad01_int8,mlperf_kws_ref,mobilenet_v1_0.25_128_quant,mnistnet_u8,person_detect,tinymaix_mnist_arduino,tinymaix_mnist_dw
 
 musl() {
     packages musl-tools linux-libc-dev
@@ -18,12 +18,23 @@ musl() {
     "$tool" check examples/data/fashion_mnist_int8.tflite
 }
 
-# Those that an emulator runs in reasonable time and that need neither the tool nor the layers' sources. Tests that start
-# workers or load the stand-in run on the machine itself: under the emulator they are slow and some of them time out.
-cross_tests=(bundled_model fixedpoint_vectors host_abi models npy npz threads vision)
+# Those that an emulator runs in reasonable time and that need neither the tool nor the layers' sources.
+cross_tests=(bundled_model fixedpoint_vectors host_abi models edgetpu npy npz threads vision)
 
 # On 32 bits the messages about arrays beyond the address space are others than the tests of npy expect.
-cross_tests_32=(bundled_model fixedpoint_vectors host_abi models)
+cross_tests_32=(bundled_model fixedpoint_vectors host_abi models edgetpu)
+
+# Those that start programs of the target, which needs the kernel to know the emulator.
+worker_tests=(delegated isolation)
+
+# Tells the kernel which programs the emulator runs; false where it cannot be told.
+programs_start_emulated() {
+    packages qemu-user-binfmt binfmt-support
+    local registry=/proc/sys/fs/binfmt_misc
+    [ -e "$registry/register" ] || mount -t binfmt_misc none "$registry" || return
+    [ -e "$registry/$1" ] || update-binfmts --enable "$1" || return
+    [ -e "$registry/$1" ]
+}
 
 # tests_under TRIPLE EMULATOR LIBRARIES COMPILER TEST...
 tests_under() {
@@ -32,9 +43,20 @@ tests_under() {
     target "$triple"
     variable=$(tr a-z- A-Z_ <<<"$triple")
     has_test_data || skip "models of the corpus on $triple"
-    env "CARGO_TARGET_${variable}_LINKER=$compiler" "CARGO_TARGET_${variable}_RUNNER=$emulator -L $libraries" \
-        CORALLITE_TEST_MODELS="$small_models" \
-        cargo test --locked --release --target "$triple" --features vendored-libusb "${@/#/--test=}"
+    local tests=("$@") arguments=()
+    if programs_start_emulated "$emulator"; then
+        tests+=("${worker_tests[@]}")
+    else
+        skip "processes that fail, and isolated devices, on $triple (no binfmt_misc)"
+        arguments=(--skip failing_device_takes_the_process_with_it)
+    fi
+    export "CARGO_TARGET_${variable}_LINKER=$compiler" "CARGO_TARGET_${variable}_RUNNER=$emulator"
+    # The same profile, target and features for all three: the library is built once.
+    local build=(--locked --release --target "$triple" --features vendored-libusb,cli)
+    cargo build "${build[@]}" --example standin
+    QEMU_LD_PREFIX=$libraries CORALLITE_TEST_MODELS=$small_models \
+        CORALLITE_STANDIN="$PWD/target/$triple/release/examples/libstandin.so" \
+        cargo test "${build[@]}" "${tests[@]/#/--test=}" -- "${arguments[@]}"
 }
 
 aarch64() {

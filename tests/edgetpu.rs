@@ -48,7 +48,14 @@ fn compiled_model_answers_like_its_twin_for_every_release_of_libedgetpu() {
     };
     let file = |name: &str| folder.join("corpus/models").join(format!("{name}.tflite"));
     let mut ran = 0;
+    let chosen = corpus::chosen_models();
     for (compiled, twin) in PAIRS {
+        if chosen
+            .as_ref()
+            .is_some_and(|names| !names.iter().any(|name| name == twin))
+        {
+            continue;
+        }
         let twin_model = Model::from_file(file(twin)).expect(twin);
         // An operator that has no kernel yet is another test's matter.
         let mut expected = match Interpreter::builder(&twin_model).build() {

@@ -52,11 +52,14 @@ impl Drop for StandIn {
     }
 }
 
-/// The stand-in as cargo built it. `cargo test` builds it with all examples, `cargo test --test x` does not, so it is
-/// brought up to date here.
+/// The stand-in as cargo built it, or the one that `CORALLITE_STANDIN` names. `cargo test` builds it with all examples,
+/// `cargo test --test x` does not, so it is brought up to date here.
 fn built() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
+        if let Some(library) = std::env::var_os("CORALLITE_STANDIN") {
+            return library.into();
+        }
         // target[/triple]/profile/deps/this-test
         let own = std::env::current_exe().expect("path of this test");
         let profile = own
