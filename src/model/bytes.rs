@@ -117,12 +117,10 @@ impl Mapping {
         let first = part.start.next_multiple_of(page);
         let end = part.end.min(self.len) / page * page;
         if first < end {
+            let start = self.start.as_ptr().wrapping_add(first).cast();
             // SAFETY: the range lies within the mapping, which is never written to: dropped pages are read from the file
             // again, with the same bytes. Borrows of them stay valid. A refusal leaves the pages where they are.
-            unsafe {
-                let start = self.start.as_ptr().add(first).cast();
-                libc::madvise(start, end - first, libc::MADV_DONTNEED);
-            }
+            unsafe { libc::madvise(start, end - first, libc::MADV_DONTNEED) };
         }
     }
 
