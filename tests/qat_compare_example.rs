@@ -45,23 +45,37 @@ fn healthy_network_is_explained_and_the_defect_named() {
 }
 
 #[test]
-fn tool_finds_the_defect_in_one_command() {
-    let compare = |model: &str| {
-        let (model, dump) = (bundled(model), bundled("shapes_training.npz"));
-        tool(&[
-            "qat".as_ref(),
-            "compare".as_ref(),
-            model.as_os_str(),
-            dump.as_os_str(),
-        ])
-    };
-    let told = compare("shapes_int8.tflite");
-    assert!(told.succeeded().contains("nothing unexplained"), "{told:?}");
-    let told = compare("shapes_half_range_int8.tflite");
-    assert_eq!(told.code, 1);
-    let last = told.stdout.lines().last().expect("a line");
-    assert!(
-        last.contains("\"conv2\"") && last.contains("activation range"),
-        "{last}"
-    );
+fn tool_finds_the_defect_in_one_command_as_the_tutorial_shows() {
+    const HEALTHY: &str = "examples/data/shapes_int8.tflite";
+    const DEFECTIVE: &str = "examples/data/shapes_half_range_int8.tflite";
+    const TRAINING: &str = "examples/data/shapes_training.npz";
+    let tutorial = std::fs::read_to_string("docs/tutorial-qat.md").expect("tutorial");
+    let mut example = Vec::new();
+    qat_compare::run(None, &mut example).unwrap_or_else(|e| panic!("{e}"));
+    let example = String::from_utf8(example).expect("UTF-8");
+    assert!(tutorial.contains(example.trim_end()), "{example}");
+    let cases: [(&[&str], i32, &str); 3] = [
+        (&["compare", HEALTHY, TRAINING], 0, "nothing unexplained"),
+        (
+            &["compare", DEFECTIVE, TRAINING],
+            1,
+            "tensor 6 \"conv2\": 303 of 1152 elements. Likely cause: activation range",
+        ),
+        (
+            &["diff", HEALTHY, DEFECTIVE],
+            1,
+            "parameters of the result \"conv2\"",
+        ),
+    ];
+    for (arguments, code, expected) in cases {
+        let told = tool(&[&["qat"], arguments].concat());
+        assert_eq!(told.code, code, "{told:?}");
+        let last = told.stdout.lines().last().expect("a line");
+        assert!(last.contains(expected), "{last}");
+        assert!(
+            tutorial.contains(told.stdout.trim_end()),
+            "write anew: {}",
+            told.stdout
+        );
+    }
 }
