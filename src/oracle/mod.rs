@@ -14,16 +14,20 @@
 //! | [`observe`] | ranges from observed values, and when quantization begins |
 //! | [`batch_norm`] | batch normalization folded into weights, in training and after |
 //! | [`convert`] | from trained floats and ranges to integer tensors and a model file |
+//! | [`codes`] | which real number each code of an activation stands for |
+//! | [`law`] | how far rounding may take an integer layer from the real one |
 //! | `compare` | the training side's activations against the integer model's, layer by layer (feature `npz`) |
 //! | `diff` | two models, or one in two arithmetics, layer by layer (feature `npz`) |
 
 pub mod batch_norm;
+pub mod codes;
 #[cfg(feature = "npz")]
 pub mod compare;
 pub mod convert;
 #[cfg(feature = "npz")]
 pub mod diff;
 pub mod fake_quant;
+pub mod law;
 pub mod npy;
 #[cfg(feature = "npz")]
 pub mod npz;

@@ -1,10 +1,8 @@
 //! The training side's inputs as codes of the model: most differences begin here.
 
-use super::CompareError;
 use super::dump::{Dump, DumpArray};
-use super::layer::codes;
 use super::mapping::Map;
-use super::statistics::Codes;
+use super::{Codes, CompareError};
 use crate::interpreter::{AccessError, Interpreter};
 use crate::model::{Graph, Subgraph, Tensor};
 use crate::tensor::TensorType;
@@ -132,7 +130,7 @@ pub(in crate::oracle) fn of_array(
     if declared.ty == TensorType::Float32 {
         return Ok(of_floats(dump, array, name));
     }
-    let codes = codes(declared).ok_or_else(|| CompareError::InputType {
+    let codes = Codes::of(declared).ok_or_else(|| CompareError::InputType {
         input: name.clone(),
         ty: declared.ty,
     })?;

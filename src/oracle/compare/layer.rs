@@ -2,11 +2,12 @@
 
 use super::law::{self, Law};
 use super::mapping::{Pairing, Unpaired};
-use super::statistics::{Codes, Reference, Statistics};
+use super::statistics::Statistics;
 use super::verdict::{Evidence, Verdict};
+use super::{Codes, Reference};
 use crate::model::{Graph, OperatorKind, Subgraph, Tensor};
 use crate::ops::Accumulators;
-use crate::tensor::{Shape, TensorType};
+use crate::tensor::Shape;
 
 /// One tensor of the model beside the training side's array.
 #[derive(Debug, Clone)]
@@ -57,25 +58,6 @@ pub(super) struct InputError {
     pub(super) scale: f64,
 }
 
-/// The grid of a quantized activation of 8 or 16 bits with one scale.
-pub(in crate::oracle) fn codes(tensor: &Tensor) -> Option<Codes> {
-    let quantization = tensor.quantization.as_deref()?;
-    if quantization.is_per_channel() || tensor.ty == TensorType::Int4 {
-        return None;
-    }
-    let range = tensor.ty.integer_range()?;
-    let scale = quantization.scale().filter(|&scale| scale > 0.0)?;
-    matches!(
-        tensor.ty,
-        TensorType::UInt8 | TensorType::Int8 | TensorType::Int16
-    )
-    .then(|| Codes {
-        scale: scale.into(),
-        zero_point: quantization.zero_point(),
-        range,
-    })
-}
-
 impl Layer {
     /// The result of operator `operator` that is tensor `tensor`, where it is a quantized activation.
     pub(super) fn new(
@@ -86,7 +68,7 @@ impl Layer {
         shape: Shape,
     ) -> Option<Self> {
         let declared = subgraph.tensors.get(tensor)?;
-        let codes = codes(declared)?;
+        let codes = Codes::of(declared)?;
         let kind = subgraph.operators[operator].kind.clone();
         Some(Self {
             operator,

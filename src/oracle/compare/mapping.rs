@@ -1,7 +1,7 @@
 //! Which array of the training side belongs to which tensor: by a map, by name, by value. What is not clear is not paired.
 
+use super::Codes;
 use super::dump::{Dump, DumpArray};
-use super::statistics::Codes;
 use crate::tensor::Shape;
 
 /// What the caller knows of the pairing. Tensors are given by name or by index.

@@ -14,7 +14,6 @@
 //! | `record.rs` | what a model computes, as such arrays |
 //! | `layer.rs` | [`Layer`]: one tensor beside its array |
 //! | `statistics.rs` | [`Statistics`]: differences in LSB |
-//! | `law.rs` | [`Law`]: how far rounding reaches |
 //! | `verdict.rs` | [`Verdict`] |
 //! | `cause.rs` | [`Cause`] of an unexplained layer |
 
@@ -22,7 +21,6 @@ mod cause;
 mod dump;
 mod error;
 mod inputs;
-mod law;
 mod layer;
 mod mapping;
 mod passes;
@@ -30,23 +28,24 @@ mod record;
 mod statistics;
 mod verdict;
 
+pub use super::codes::{Codes, Reference};
+pub use super::law::{Law, bound, tolerance};
 pub use cause::Cause;
 pub use dump::{Dump, DumpArray};
 pub use error::CompareError;
 pub use inputs::InputCheck;
-pub use law::{Law, bound, tolerance};
 pub use layer::Layer;
 pub use mapping::{Layout, Map, PairedBy, Pairing, Unpaired};
-pub use statistics::{Codes, Reference, Statistics};
+pub use statistics::Statistics;
 pub use verdict::Verdict;
 
 // What `diff` is made of.
 pub(super) use cause::{channel_of, stored_codes};
 pub(super) use inputs::{Input, find as find_inputs, of_array as input_of_array};
-pub(super) use layer::codes;
 pub(super) use passes::{compare_pairs, count_inferences, straight};
 pub(super) use record::{Recorded, record};
 
+use super::law;
 use crate::fixedpoint::Profile;
 use crate::model::Model;
 

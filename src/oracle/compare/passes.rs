@@ -3,10 +3,10 @@
 use super::cause::{grid_step, likeliest, stored_and_trained_bias, stored_codes};
 use super::dump::Dump;
 use super::inputs::{self, Input};
-use super::layer::{InputError, Layer, codes};
+use super::layer::{InputError, Layer};
 use super::mapping::{Layout, Map, PairedBy, Pairing, Seeker, Unpaired, scope, slice};
 use super::verdict::Verdict;
-use super::{CompareError, Comparison, law};
+use super::{Codes, CompareError, Comparison, law};
 use crate::fixedpoint::Profile;
 use crate::interpreter::{Interpreter, Observer, OperatorEvent, OperatorResults};
 use crate::model::{BuiltinOperator, Graph, Model, Operator, OperatorKind, Subgraph};
@@ -312,7 +312,7 @@ fn not_compared(graph: &Graph, subgraph: &Subgraph) -> Vec<String> {
     let other = results.filter(|tensor| {
         let declared = &subgraph.tensors[**tensor];
         let is_float = matches!(declared.ty, TensorType::Float32 | TensorType::Float16);
-        codes(declared).is_none() && (is_float || subgraph.outputs.contains(tensor))
+        Codes::of(declared).is_none() && (is_float || subgraph.outputs.contains(tensor))
     });
     other
         .map(|&tensor| graph.tensor_name(&subgraph.tensors[tensor]).to_owned())
@@ -322,14 +322,14 @@ fn not_compared(graph: &Graph, subgraph: &Subgraph) -> Vec<String> {
 /// Whether a CONCATENATION reads the tensor and gives its result the same parameters: converters force one range on all.
 fn is_concatenated(subgraph: &Subgraph, tensor: usize) -> bool {
     let concatenation = OperatorKind::Builtin(BuiltinOperator::CONCATENATION);
-    let own = codes(&subgraph.tensors[tensor]);
+    let own = Codes::of(&subgraph.tensors[tensor]);
     subgraph.operators.iter().any(|operator| {
         operator.kind == concatenation
             && operator.inputs.contains(&Some(tensor))
             && operator
                 .outputs
                 .first()
-                .is_some_and(|&o| codes(&subgraph.tensors[o]) == own)
+                .is_some_and(|&o| Codes::of(&subgraph.tensors[o]) == own)
     })
 }
 
@@ -393,7 +393,7 @@ impl Observer for Pass<'_, '_> {
         let rounding = if is_quantize { 0.5 } else { 0.0 };
         let moved = input_errors.as_ref().filter(|_| is_move || is_quantize);
         for &output in &operator.outputs {
-            let scale = codes(&self.job.subgraph.tensors[output]).map(|c| c.scale);
+            let scale = Codes::of(&self.job.subgraph.tensors[output]).map(|c| c.scale);
             let in_output = |input: &InputError| match scale {
                 Some(scale) if is_quantize => input.lsb * input.scale / scale,
                 _ => input.lsb,
@@ -449,7 +449,7 @@ impl Pass<'_, '_> {
         let operands = operator.inputs.iter().flatten();
         operands
             .map(|&tensor| {
-                let scale = codes(&self.job.subgraph.tensors[tensor]).map_or(0.0, |c| c.scale);
+                let scale = Codes::of(&self.job.subgraph.tensors[tensor]).map_or(0.0, |c| c.scale);
                 self.known[tensor].map(|lsb| InputError { lsb, scale })
             })
             .collect()

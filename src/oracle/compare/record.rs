@@ -1,10 +1,9 @@
 //! What a model computes, as the arrays that a training side would leave.
 
-use super::CompareError;
 use super::dump::DumpArray;
 use super::inputs::{self, Input};
-use super::layer::codes;
 use super::passes::{codes_of, interpreter, straight};
+use super::{Codes, CompareError};
 use crate::fixedpoint::Profile;
 use crate::interpreter::OperatorEvent;
 use crate::model::Model;
@@ -41,7 +40,7 @@ pub(in crate::oracle) fn record(
         let mut observer = |event: &OperatorEvent<'_>| {
             for (tensor, view) in event.outputs() {
                 let declared = &subgraph.tensors[tensor];
-                let (Some(grid), Some(stored)) = (codes(declared), codes_of(&view)) else {
+                let (Some(grid), Some(stored)) = (Codes::of(declared), codes_of(&view)) else {
                     continue;
                 };
                 let place = *place_of[tensor].get_or_insert_with(|| {

@@ -1,5 +1,7 @@
 //! How far codes are from the training side's values, in LSB: counts, moments, a histogram and what they say.
 
+use crate::oracle::codes::{Codes, Reference};
+
 /// Differences of codes and reference values of one tensor. One LSB is one step of the tensor's scale.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -27,65 +29,9 @@ pub struct Statistics {
     represented_span: f64,
 }
 
-/// A value of the training side, and the code it stands for.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Reference {
-    /// `value / scale + zero_point`.
-    pub lsb: f64,
-    /// Whether it lies on the tensor's own grid, as a value behind a FakeQuant node does.
-    pub on_grid: bool,
-}
-
-/// How far from a code, in LSB, a value behind FakeQuant may be and still mean it: float32 values divided by scales that two
-/// programs rounded differently.
-const GRID_TOLERANCE: f64 = 0.02;
-
 /// How far, in LSB, a float32 value half way between two codes may be told from the half: 2^15 codes, each within 2^-24 of
 /// itself.
 const FLOAT_ERROR: f64 = 2e-3;
-
-/// The scale, zero point and codes of a tensor.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Codes {
-    /// One LSB.
-    pub scale: f64,
-    /// The code of real zero.
-    pub zero_point: i32,
-    /// The lowest and the highest code.
-    pub range: (i32, i32),
-}
-
-impl Codes {
-    /// What a value of the training side is on this grid.
-    pub fn reference(&self, value: f32) -> Reference {
-        let lsb = f64::from(value) / self.scale + f64::from(self.zero_point);
-        let rounded = lsb.round();
-        let on_grid = (lsb - rounded).abs() <= GRID_TOLERANCE;
-        Reference {
-            lsb: if on_grid { rounded } else { lsb },
-            on_grid,
-        }
-    }
-
-    /// The code nearest to a value of the training side, ties away from zero, clamped.
-    pub fn quantize(&self, value: f32) -> i32 {
-        let code = (f64::from(value) / self.scale).round() + f64::from(self.zero_point);
-        code.clamp(self.range.0.into(), self.range.1.into()) as i32
-    }
-
-    /// The largest distance, in LSB, between codes and the values they were made from.
-    pub(super) fn largest_distance(&self, codes: &[i32], values: &[f32]) -> f64 {
-        let pairs = codes.iter().zip(values);
-        pairs.fold(0.0, |largest: f64, (&code, &value)| {
-            largest.max((f64::from(code) - self.reference(value).lsb).abs())
-        })
-    }
-
-    /// The real number a code stands for.
-    pub fn real(&self, code: i32) -> f64 {
-        f64::from(code - self.zero_point) * self.scale
-    }
-}
 
 impl Statistics {
     pub(super) fn new(codes: &Codes) -> Self {

@@ -1,6 +1,6 @@
 //! What a layer is, and what the differences of an unexplained one look like.
 
-use super::statistics::Codes;
+use super::Codes;
 
 /// What a layer is, on the training side's own inputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

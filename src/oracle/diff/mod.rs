@@ -23,8 +23,8 @@ pub use random::random_inputs;
 pub use reason::{Grid, Reason};
 
 use super::compare::{
-    Codes, CompareError, Dump, Input, InputCheck, Map, Statistics, codes, compare_pairs,
-    count_inferences, find_inputs, input_of_array, record, straight,
+    Codes, CompareError, Dump, Input, InputCheck, Map, Statistics, compare_pairs, count_inferences,
+    find_inputs, input_of_array, record, straight,
 };
 use crate::fixedpoint::Profile;
 use crate::model::{Model, OperatorKind};
@@ -228,9 +228,9 @@ fn inputs_of_b(
     for ((&of_a, &of_b), input) in tensors.zip(inputs_a) {
         let (of_a, of_b) = (&subgraph_a.tensors[of_a], &subgraph_b.tensors[of_b]);
         let mut array = inputs.arrays()[input.array].clone();
-        if let Some(grid) = codes(of_a)
+        if let Some(grid) = Codes::of(of_a)
             && array.is_integer
-            && (of_a.ty, Some(grid)) != (of_b.ty, codes(of_b))
+            && (of_a.ty, Some(grid)) != (of_b.ty, Codes::of(of_b))
         {
             for value in &mut array.values {
                 let code = (*value as i32).clamp(grid.range.0, grid.range.1);

@@ -2,7 +2,7 @@
 
 use super::{DiffError, Which};
 use crate::model::{BuiltinOperator, Model, OperatorKind, Subgraph};
-use crate::oracle::compare::{Codes, CompareError, Dump, DumpArray, codes, straight};
+use crate::oracle::compare::{Codes, CompareError, Dump, DumpArray, straight};
 use crate::tensor::TensorType;
 
 /// Random codes over the full range of every input, `samples` of each; the same for the same `seed`. A float32 input gets
@@ -22,7 +22,7 @@ pub fn random_inputs(model: &Model, samples: usize, seed: u64) -> Result<Dump, D
         let is_float = tensor.ty == TensorType::Float32;
         let grid = match is_float {
             true => quantized(subgraph, input),
-            false => codes(tensor),
+            false => Codes::of(tensor),
         };
         let Some(grid) = grid else {
             return Err(match is_float {
@@ -57,7 +57,7 @@ fn quantized(subgraph: &Subgraph, tensor: usize) -> Option<Codes> {
     let mut readers = subgraph.operators.iter();
     let reader =
         readers.find(|op| op.kind == quantize && op.inputs.first() == Some(&Some(tensor)))?;
-    codes(&subgraph.tensors[*reader.outputs.first()?])
+    Codes::of(&subgraph.tensors[*reader.outputs.first()?])
 }
 
 /// SplitMix64: Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014.
