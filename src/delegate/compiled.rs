@@ -1,10 +1,8 @@
 //! What a model has for the Edge TPU.
 
+pub use crate::model::EDGE_TPU_OPERATOR;
 use crate::model::{Graph, OperatorKind};
 use crate::package::{Package, PackageError};
-
-/// Name of the operators that the Edge TPU compiler leaves in a model.
-pub const EDGE_TPU_OPERATOR: &str = "edgetpu-custom-op";
 
 /// One `edgetpu-custom-op` of a model.
 #[derive(Debug)]

@@ -63,6 +63,9 @@ pub enum Data {
     Aligned(Box<[u64]>, usize),
 }
 
+/// Name of the custom operators that the Edge TPU compiler leaves in a model.
+pub const EDGE_TPU_OPERATOR: &str = "edgetpu-custom-op";
+
 /// Which operator: one of TFLite's, or a custom one by name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OperatorKind {

@@ -19,8 +19,8 @@ pub mod write;
 pub use calls::MAX_CALL_DEPTH;
 pub use error::LoadError;
 pub use graph::{
-    Data, Graph, Metadata, Operator, OperatorKind, ResourceName, Signature, SignatureTensor,
-    Subgraph, Tensor,
+    Data, EDGE_TPU_OPERATOR, Graph, Metadata, Operator, OperatorKind, ResourceName, Signature,
+    SignatureTensor, Subgraph, Tensor,
 };
 pub use load::{Candidate, Model};
 pub use report::{Finding, Location, Report, Severity};

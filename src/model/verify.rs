@@ -1,6 +1,6 @@
 //! The rules on tensors' quantization parameters that need no knowledge of an operator's arithmetic.
 
-use super::graph::{Graph, OperatorKind, Subgraph, Tensor};
+use super::graph::{Graph, Operator, OperatorKind, Subgraph, Tensor};
 use super::report::{Finding, Location, Report};
 use super::rules::{self, Rule};
 use crate::schema::tflite::BuiltinOperator;
@@ -132,14 +132,33 @@ fn check_tensor(
     }
 }
 
+/// Whether a QUANTIZE between two integer tensors rounds nothing: the same scale, and zero points as far apart as the types,
+/// as from uint8 to int8.
+fn is_exact(from: &Tensor, to: &Tensor) -> bool {
+    let scale = |tensor: &Tensor| tensor.quantization.as_deref()?.scale();
+    let above_lowest = |tensor: &Tensor| {
+        let zero_point = tensor.quantization.as_deref()?.zero_point();
+        Some(i64::from(zero_point) - i64::from(tensor.ty.integer_range()?.0))
+    };
+    scale(from).is_some() && scale(from) == scale(to) && above_lowest(from) == above_lowest(to)
+}
+
 /// A QUANTIZE that reads what another QUANTIZE wrote from real values or another range.
 fn double_quantization(graph: &Graph, index: usize, subgraph: &Subgraph, report: &mut Report) {
     let quantize = OperatorKind::Builtin(BuiltinOperator::QUANTIZE);
     let mut written_by = vec![None; subgraph.tensors.len()];
+    let rounds = |operator: &Operator| {
+        let input = operator.inputs.first().copied().flatten();
+        let tensors = input.zip(operator.outputs.first().copied());
+        tensors.is_none_or(|(input, output)| {
+            !is_exact(&subgraph.tensors[input], &subgraph.tensors[output])
+        })
+    };
     for (number, operator) in subgraph.operators.iter().enumerate() {
         if operator.kind == quantize
             && let Some(&Some(input)) = operator.inputs.first()
             && let Some(writer) = written_by[input]
+            && rounds(operator)
         {
             let writer: usize = writer;
             report.push(Finding::new(
@@ -156,7 +175,7 @@ fn double_quantization(graph: &Graph, index: usize, subgraph: &Subgraph, report:
                 "one QUANTIZE".into(),
             ));
         }
-        if operator.kind == quantize {
+        if operator.kind == quantize && rounds(operator) {
             for &output in &operator.outputs {
                 written_by[output] = Some(number);
             }

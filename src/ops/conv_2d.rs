@@ -63,7 +63,11 @@ fn parse(node: &Node<'_>) -> Result<Options, PrepareError> {
 }
 
 fn check(node: &Node<'_>, report: &mut Report) {
-    check::convolution(node, 0, |input, _| input.ty == TensorType::UInt8, report);
+    check::weighted(
+        node,
+        |operands| operands.input.ty == TensorType::UInt8,
+        report,
+    );
 }
 
 /// The geometry of a convolution. Pictures are NHWC, filters OHWI.

@@ -60,7 +60,11 @@ fn parse(node: &Node<'_>) -> Result<Options, PrepareError> {
 }
 
 fn check(node: &Node<'_>, report: &mut Report) {
-    check::convolution(node, 3, |input, _| input.ty == TensorType::UInt8, report);
+    check::weighted(
+        node,
+        |operands| operands.input.ty == TensorType::UInt8,
+        report,
+    );
 }
 
 /// The geometry of a depthwise convolution. Pictures are NHWC, filters 1HWO.

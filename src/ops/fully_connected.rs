@@ -4,7 +4,7 @@ use super::shared::{
     Arithmetic, DoubleStage, OutputStage, Problem, ScaleProduct, Scaled, check, check_bias_length,
     fast_fully_connected, float_kernel, fused_activation, hybrid, integer_kernel, wide_accumulator,
 };
-use super::{Kernel, Node, NodeTensor, OpDef, PrepareError, Prepared, Settings, TypeRow};
+use super::{Kernel, Node, NodeTensor, OpDef, PrepareError, Prepared, Settings, TypeRow, Weighted};
 use crate::fixedpoint::FusedActivation;
 use crate::model::{BuiltinOperator, Report};
 use crate::schema::tflite::{self as schema, FullyConnectedOptionsWeightsFormat as WeightsFormat};
@@ -78,10 +78,11 @@ fn parse(node: &Node<'_>) -> Result<Options, PrepareError> {
 }
 
 fn check(node: &Node<'_>, report: &mut Report) {
-    let per_tensor = |_: &NodeTensor<'_>, filter: &NodeTensor<'_>| {
-        filter.quantization.is_some_and(|q| !q.is_per_channel())
+    let per_tensor = |operands: &Weighted<'_>| {
+        let filter = operands.filter.quantization;
+        filter.is_some_and(|q| !q.is_per_channel())
     };
-    check::convolution(node, 0, per_tensor, report);
+    check::weighted(node, per_tensor, report);
 }
 
 /// The geometry of a matrix product. Inputs are `rows` x `depth`, weights `units` x `depth`, results `rows` x `units`.

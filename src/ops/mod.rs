@@ -4,6 +4,7 @@
 //! parameters, `prepare` turns a [`Node`] into a [`Kernel`] and the shapes of its results, and the kernel computes.
 //! Nothing here knows where tensors lie in memory or in which order operators run.
 
+mod attributes;
 mod coverage;
 mod error;
 mod io;
@@ -11,6 +12,7 @@ mod node;
 mod prepared;
 pub mod registry;
 mod shared;
+mod weighted;
 
 mod add_n;
 mod add_sub;
@@ -93,6 +95,7 @@ mod variables;
 mod where_;
 
 pub use crate::fast::KernelChoice;
+pub use attributes::Attributes;
 pub use coverage::{MissingOperator, check_graph, count_missing};
 pub use error::{DeviceFault, EvalError, PrepareError};
 pub use io::{KernelIo, Operand, Place, StepOperands, TensorView, Views, required};
@@ -101,3 +104,4 @@ pub use prepared::{
     Accumulators, ControlFlow, Kernel, KernelMemory, OpDef, Prepared, RunsOn, TypeRow, Work,
 };
 pub use variables::Variables;
+pub use weighted::Weighted;

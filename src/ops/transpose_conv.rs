@@ -56,21 +56,7 @@ fn parse(node: &Node<'_>) -> Result<Options, PrepareError> {
 }
 
 fn check(node: &Node<'_>, report: &mut Report) {
-    if let (Ok(input), Ok(filter), Ok(output)) = (
-        node.input(INPUT, "input"),
-        node.input(FILTER, "filter"),
-        node.output(OUTPUT, "output"),
-    ) {
-        let operands = check::Weighted {
-            input,
-            filter,
-            bias: node.optional_input(BIAS, "bias"),
-            output,
-            channel_axis: 0,
-            bias_scale_refused: input.ty == T::UInt8,
-        };
-        check::weighted(node, &operands, report);
-    }
+    check::weighted(node, |operands| operands.input.ty == T::UInt8, report);
 }
 
 /// The geometry of a transposed convolution. Pictures are NHWC, filters OHWI.

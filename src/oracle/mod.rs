@@ -16,6 +16,7 @@
 //! | [`convert`] | from trained floats and ranges to integer tensors and a model file |
 //! | [`codes`] | which real number each code of an activation stands for |
 //! | [`law`] | how far rounding may take an integer layer from the real one |
+//! | [`lint`] | a model held to the rules: what is wrong, what is wasted, what an Edge TPU cannot take |
 //! | `compare` | the training side's activations against the integer model's, layer by layer (feature `npz`) |
 //! | `diff` | two models, or one in two arithmetics, layer by layer (feature `npz`) |
 
@@ -28,6 +29,7 @@ pub mod convert;
 pub mod diff;
 pub mod fake_quant;
 pub mod law;
+pub mod lint;
 pub mod npy;
 #[cfg(feature = "npz")]
 pub mod npz;

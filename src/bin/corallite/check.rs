@@ -68,15 +68,12 @@ pub fn no_model(model: &Path, source: LoadError, as_json: bool) -> Failure {
 }
 
 /// Findings by severity.
-fn count(report: &Report, severity: Severity) -> usize {
+pub fn count(report: &Report, severity: Severity) -> usize {
     report.of(severity).count()
 }
 
 fn to_text(candidate: &Candidate, report: &Report, lacking: &Lacking) -> String {
-    let mut text = String::new();
-    for finding in report.findings() {
-        let _ = writeln!(text, "{}", one_line(&finding.to_string()));
-    }
+    let mut text = findings_text(report);
     if !lacking.missing.is_empty() {
         let _ = writeln!(text, "operators without a kernel here:");
         let mut table = Table::new(&[("operator", Align::Left), ("count", Align::Right)]);
@@ -100,6 +97,15 @@ fn to_text(candidate: &Candidate, report: &Report, lacking: &Lacking) -> String 
     text
 }
 
+/// A line per finding.
+pub fn findings_text(report: &Report) -> String {
+    let mut text = String::new();
+    for finding in report.findings() {
+        let _ = writeln!(text, "{}", one_line(&finding.to_string()));
+    }
+    text
+}
+
 /// An operator's kind, version and types: `ADD version 2 (int8, int8) -> (int8)`.
 fn types_of(operator: &MissingOperator) -> String {
     let mut one = operator.clone();
@@ -107,7 +113,8 @@ fn types_of(operator: &MissingOperator) -> String {
     one.to_string()
 }
 
-fn operator_count(candidate: &Candidate) -> usize {
+/// Operators of all subgraphs.
+pub fn operator_count(candidate: &Candidate) -> usize {
     let subgraphs = candidate.graph().subgraphs();
     subgraphs.iter().map(|s| s.operators.len()).sum()
 }
@@ -128,7 +135,8 @@ fn to_json(model: &Path, candidate: &Candidate, report: &Report, lacking: &Lacki
     })
 }
 
-fn finding_json(finding: &Finding) -> Value {
+/// A finding.
+pub fn finding_json(finding: &Finding) -> Value {
     let place = |of: &Option<(usize, String)>| match of {
         Some((index, name)) => json!({ "index": index, "name": name }),
         None => Value::Null,

@@ -11,7 +11,7 @@ commands:
   bench     measures how long a model takes
   inspect   shows what a model file holds
   check     lists everything that is wrong or odd about a model's quantization
-  rules     prints the rules that check applies
+  rules     prints the rules that check and qat lint apply
   devices   lists the Edge TPUs of this machine
   doctor    tells why an Edge TPU does not work, and what to do
   qat       the numbers of quantization-aware training
@@ -147,7 +147,7 @@ change between versions, in brackets; docs/devices.md explains them.
 
 /// Of `corallite rules`.
 pub const RULES: &str = "\
-Prints the rules that loading and `corallite check` apply, as Markdown.
+Prints the rules that loading, `corallite check` and `corallite qat lint` apply, as Markdown.
 
 usage: corallite rules
 ";

@@ -1,7 +1,8 @@
 //! The rules on quantization parameters that several operators share. Each reports and goes on: all findings at once.
 
+use super::weight_rules;
 use crate::model::{Finding, Location, Report, Rule, rules};
-use crate::ops::{Node, NodeTensor};
+use crate::ops::{Node, NodeTensor, Weighted};
 use crate::tensor::TensorType;
 
 /// Adds a finding about `tensor` of `node`.
@@ -83,50 +84,12 @@ pub fn fixed_output(node: &Node<'_>, scale: f32, zero_point: i32, to: &mut Repor
     }
 }
 
-/// The operands of an operator with weights.
-pub struct Weighted<'a> {
-    /// Activations.
-    pub input: NodeTensor<'a>,
-    /// Weights.
-    pub filter: NodeTensor<'a>,
-    /// Added to the accumulator.
-    pub bias: Option<NodeTensor<'a>>,
-    /// Results.
-    pub output: NodeTensor<'a>,
-    /// The axis of `filter` that the output channels lie along.
-    pub channel_axis: usize,
-    /// Whether TFLite refuses a per-tensor bias scale that is off by more than 2 % of the output scale.
-    pub bias_scale_refused: bool,
-}
-
-/// The rules on an operator whose operands are input, filter and bias, in this order.
-///
-/// `bias_scale_refused` judges from the input and the filter whether TFLite compares the bias's scale.
-pub fn convolution(
-    node: &Node<'_>,
-    channel_axis: usize,
-    bias_scale_refused: fn(&NodeTensor<'_>, &NodeTensor<'_>) -> bool,
-    to: &mut Report,
-) {
-    if let (Ok(input), Ok(filter), Ok(output)) = (
-        node.input(0, "input"),
-        node.input(1, "filter"),
-        node.output(0, "output"),
-    ) {
-        let operands = Weighted {
-            input,
-            filter,
-            bias: node.optional_input(2, "bias"),
-            output,
-            channel_axis,
-            bias_scale_refused: bias_scale_refused(&input, &filter),
-        };
-        weighted(node, &operands, to);
-    }
-}
-
-/// The rules on weights, biases and the multiplier of convolutions and matrix products.
-pub fn weighted(node: &Node<'_>, operands: &Weighted<'_>, to: &mut Report) {
+/// The rules on weights, biases and the multiplier of convolutions and matrix products. `bias_scale_refused` says of the
+/// operands whether TFLite refuses a per-tensor bias scale that is off by more than 2 % of the output scale.
+pub fn weighted(node: &Node<'_>, bias_scale_refused: fn(&Weighted<'_>) -> bool, to: &mut Report) {
+    let Some(operands) = &Weighted::of(node) else {
+        return;
+    };
     let filter = &operands.filter;
     let signed = matches!(
         filter.ty,
@@ -168,35 +131,11 @@ pub fn weighted(node: &Node<'_>, operands: &Weighted<'_>, to: &mut Report) {
         );
     }
     if to.wants_warnings() {
-        lowest_code(node, filter, to);
+        weight_rules::check(node, operands, to);
         multiplier(node, operands, to);
     }
     if let Some(bias) = &operands.bias {
-        check_bias(node, operands, bias, to);
-    }
-}
-
-fn lowest_code(node: &Node<'_>, filter: &NodeTensor<'_>, to: &mut Report) {
-    let (count, code) = match filter.ty {
-        TensorType::Int8 => match filter.constant::<i8>() {
-            Ok(codes) => (codes.iter().filter(|&&code| code == i8::MIN).count(), -128),
-            Err(_) => return,
-        },
-        TensorType::UInt8 => match filter.constant::<u8>() {
-            Ok(codes) => (codes.iter().filter(|&&code| code == 0).count(), 0),
-            Err(_) => return,
-        },
-        _ => return,
-    };
-    if count > 0 {
-        report(
-            node,
-            filter,
-            rules::WEIGHT_LOWEST_CODE,
-            format!("code {code} in {count} weight(s)"),
-            format!("codes from {} up", code + 1),
-            to,
-        );
+        check_bias(node, operands, bias, bias_scale_refused(operands), to);
     }
 }
 
@@ -240,7 +179,13 @@ fn multiplier(node: &Node<'_>, operands: &Weighted<'_>, to: &mut Report) {
     }
 }
 
-fn check_bias(node: &Node<'_>, operands: &Weighted<'_>, bias: &NodeTensor<'_>, to: &mut Report) {
+fn check_bias(
+    node: &Node<'_>,
+    operands: &Weighted<'_>,
+    bias: &NodeTensor<'_>,
+    scale_refused: bool,
+    to: &mut Report,
+) {
     let Some(quantization) = bias.quantization else {
         return;
     };
@@ -265,7 +210,7 @@ fn check_bias(node: &Node<'_>, operands: &Weighted<'_>, bias: &NodeTensor<'_>, t
     let Some((channel, found, expected, off)) = differing else {
         return;
     };
-    let refused = operands.bias_scale_refused
+    let refused = scale_refused
         && scales.len() == 1
         && operands
             .output

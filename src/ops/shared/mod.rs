@@ -29,6 +29,7 @@ mod runs;
 mod slices;
 mod strided;
 mod type_rows;
+mod weight_rules;
 mod weighted;
 mod weights;
 mod window;

@@ -1,6 +1,6 @@
 //! What the user asked of `corallite qat`.
 
-use super::{Qat, compare, diff, fq, help, qparams};
+use super::{Qat, compare, diff, fq, help, lint, qparams};
 use crate::args::{Command, missing, print, value};
 use corallite::fixedpoint::Profile;
 use corallite::oracle::{FakeQuantProfile, Grid, Range};
@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 /// Reads which command is meant: its name, or the help that was asked for instead.
 pub fn parser_name(parser: &mut Parser) -> Result<Result<&'static str, Command>, Error> {
-    let commands = "expected qparams, fq, compare or diff";
+    let commands = "expected qparams, fq, compare, diff or lint";
     match parser.next()? {
         None => Err(format!("a command of qat is missing, {commands}").into()),
         Some(Short('h') | Long("help")) => Ok(Err(print(help::QAT))),
@@ -20,6 +20,7 @@ pub fn parser_name(parser: &mut Parser) -> Result<Result<&'static str, Command>,
             "fq" => Ok(Ok("qat fq")),
             "compare" => Ok(Ok("qat compare")),
             "diff" => Ok(Ok("qat diff")),
+            "lint" => Ok(Ok("qat lint")),
             other => Err(format!("unknown command of qat {other:?}, {commands}").into()),
         },
         Some(option) => Err(option.unexpected()),
@@ -32,6 +33,7 @@ pub fn parse(name: &str, parser: Parser) -> Result<Command, Error> {
         "qat fq" => fq(parser),
         "qat compare" => compare(parser),
         "qat diff" => diff(parser),
+        "qat lint" => lint(parser),
         _ => qparams(parser),
     }
 }
@@ -184,6 +186,24 @@ fn diff(mut parser: Parser) -> Result<Command, Error> {
         profile_a,
         profile_b,
         inputs,
+        json,
+    })))
+}
+
+fn lint(mut parser: Parser) -> Result<Command, Error> {
+    let (mut model, mut edge_tpu, mut json) = (None, false, false);
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Short('h') | Long("help") => return Ok(print(help::LINT)),
+            Long("edgetpu") => edge_tpu = true,
+            Long("json") => json = true,
+            Value(file) if model.is_none() => model = Some(PathBuf::from(file)),
+            _ => return Err(argument.unexpected()),
+        }
+    }
+    Ok(Command::Qat(Qat::Lint(lint::Options {
+        model: model.ok_or_else(|| missing("MODEL"))?,
+        edge_tpu,
         json,
     })))
 }

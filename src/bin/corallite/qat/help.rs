@@ -11,6 +11,7 @@ commands:
   fq        rounds an array as FakeQuant does, and its gradients
   compare   training's activations against the integer model's, layer by layer
   diff      two models, or one in two arithmetics, layer by layer
+  lint      what is wrong or wasted in a model, and what an Edge TPU cannot take
 
 `corallite qat COMMAND --help` explains a command.
 ";
@@ -101,4 +102,21 @@ Layers are matched by name, else in order among those of one operator and shape;
 
 Columns: differ, max and mean (with its sign, A minus B) are of the two runs as they are, in LSB of A. own differ and own
 max are of the layer alone, A's on B's values. Exit code 0 when no code differs, else 1.
+";
+
+/// Of `corallite qat lint`.
+pub const LINT: &str = "\
+Lists every finding on a model, in file order: what `corallite check` finds, ranges and weights that waste codes, floats
+between quantized operators. Reads the model alone: no data, nothing runs.
+
+usage: corallite qat lint MODEL [--edgetpu] [--json]
+
+      --edgetpu          also which operators the Edge TPU compiler maps by its published conditions, where the graph is
+                         cut, and what share of the multiply-accumulate operations stays in front of the cut
+      --json             {\"findings\": [{rule, severity, subgraph, operator, tensor, found, expected, remedy}],
+                         \"edge_tpu\": {...} or null, \"summary\": {...}}; of a file that is no model, {\"error\": ...}
+  -h, --help             this text
+
+Exit code 0 without errors (warnings alone are none; what does not map is a warning), 1 with errors or when the file is no
+model. `corallite rules` prints the rules.
 ";

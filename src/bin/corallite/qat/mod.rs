@@ -6,6 +6,7 @@ mod diff;
 mod failure;
 mod fq;
 mod help;
+mod lint;
 mod qparams;
 
 pub use args::{parse, parser_name};
@@ -24,6 +25,8 @@ pub enum Qat {
     Compare(compare::Options),
     /// `corallite qat diff`.
     Diff(diff::Options),
+    /// `corallite qat lint`.
+    Lint(lint::Options),
 }
 
 /// Runs the command.
@@ -33,5 +36,6 @@ pub fn execute(command: &Qat) -> Result<ExitCode, Failure> {
         Qat::Fq(options) => fq::fq(options),
         Qat::Compare(options) => compare::compare(options),
         Qat::Diff(options) => diff::diff(options),
+        Qat::Lint(options) => lint::lint(options),
     }
 }
