@@ -5,6 +5,7 @@
 use super::aligned::Aligned;
 use super::conv_2d;
 use super::lanes::channelwise::{MOST_TAPS, Tap, Windows};
+use super::lanes::sliding::{POSITIONS, Sliding};
 use super::lanes::{Lanes, Work, for_each_isa};
 use super::stage::StageVectors;
 use super::{
@@ -135,7 +136,9 @@ struct Packed<L: Lanes> {
     columns: Window,
     channels: usize,
     signed: bool,
-    /// The channels of a position in the padding.
+    /// Whether windows are computed side by side.
+    slides: bool,
+    /// The channels of positions in the padding, as many as windows side by side read.
     padding: Box<[u8]>,
     weights: Aligned,
     bias: Aligned,
@@ -173,16 +176,16 @@ impl<L: Lanes> Packed<L> {
                 let weight = p.weights.value(p.filter[tap * channels + channel]);
                 let weight = weight.wrapping_sub(p.filter_zero_point);
                 sum = sum.wrapping_add(weight);
-                let pair = first * pairs + tap / 2 * block;
+                let pair = 2 * (first * pairs + tap / 2 * block);
                 // A difference of bytes has nine bits.
-                packed[2 * (pair + within) + tap % 2] = weight as i16;
+                packed[pair + L::pair_order(within, tap % 2)] = weight as i16;
             }
             bias[lane] = p
                 .bias
                 .map_or(0, |bias| bias[channel])
                 .wrapping_sub(p.input_zero_point.wrapping_mul(sum));
         }
-        Self {
+        let mut this = Self {
             name,
             lanes,
             batches: p.batches,
@@ -190,11 +193,14 @@ impl<L: Lanes> Packed<L> {
             columns: p.columns,
             channels,
             signed: p.activations.is_signed(),
-            padding: vec![(p.input_zero_point & 0xff) as u8; channels].into(),
+            slides: false,
+            padding: vec![(p.input_zero_point & 0xff) as u8; MOST_REACH * channels].into(),
             weights,
             bias: Aligned::of(&bias),
             stage: StageVectors::new(p.stage.clone(), &order),
-        }
+        };
+        this.slides = this.can_slide();
+        this
     }
 }
 
@@ -204,6 +210,7 @@ struct Run<'a, L: Lanes> {
     input: &'a [u8],
     output: &'a mut [u8],
     part: Part,
+    workspace: &'a mut Workspace,
 }
 
 impl<L: Lanes> Work for Run<'_, L> {
@@ -211,6 +218,15 @@ impl<L: Lanes> Work for Run<'_, L> {
 
     #[inline(always)]
     fn run<M: Lanes>(self, _: M) {
+        if self.packed.slides {
+            let taps = [self.packed.rows.taps, self.packed.columns.taps];
+            return match (taps, self.packed.columns.stride) {
+                ([3, 3], 1) => self.slide::<3, 3, 1>(),
+                ([3, 3], _) => self.slide::<3, 3, 2>(),
+                (_, 1) => self.slide::<5, 5, 1>(),
+                _ => self.slide::<5, 5, 2>(),
+            };
+        }
         match self.packed.rows.taps * self.packed.columns.taps {
             9 => self.positions::<9>(),
             25 => self.positions::<25>(),
@@ -218,6 +234,9 @@ impl<L: Lanes> Work for Run<'_, L> {
         }
     }
 }
+
+/// Columns that windows side by side read at most.
+const MOST_REACH: usize = Sliding::<5, 5, 2>::REACH;
 
 impl<L: Lanes> Run<'_, L> {
     #[inline(always)]
@@ -242,7 +261,111 @@ impl<L: Lanes> Run<'_, L> {
     }
 }
 
+impl<L: Lanes> Run<'_, L> {
+    /// Windows side by side, row after row of the output.
+    #[inline(always)]
+    fn slide<const ROWS: usize, const COLUMNS: usize, const STRIDE: usize>(mut self) {
+        let p = self.packed;
+        let [height, width] = [p.rows.output, p.columns.output];
+        let (mut position, end) = (self.part.rows.start, self.part.rows.end);
+        let mut output = std::mem::take(&mut self.output);
+        let mut padded = PaddedRows {
+            packed: p,
+            input: self.input,
+            held: [None; ROWS],
+            rows: self.workspace.slice_mut(),
+        };
+        while position < end {
+            let (batch, y, x) = (
+                position / (height * width),
+                position / width % height,
+                position % width,
+            );
+            let count = (width - x).min(end - position);
+            let (now, later) = output.split_at_mut(count * p.channels);
+            if count < POSITIONS {
+                // The rest of a row that another part begins with.
+                for (x, now) in (x..).zip(now.chunks_exact_mut(p.channels)) {
+                    p.windows::<0>(self.input, [batch, y, x], now);
+                }
+            } else {
+                let inputs = std::array::from_fn(|tap| p.rows.position(y, tap));
+                let sliding = Sliding::<ROWS, COLUMNS, STRIDE> {
+                    rows: padded.rows(batch, inputs, x * STRIDE),
+                    padded: inputs.map(|row| row.is_none()),
+                    channels: p.channels,
+                    weights: p.weights.slice(),
+                    bias: p.bias.slice(),
+                    stage: p.stage.view(),
+                };
+                if p.signed {
+                    sliding.run::<L, true>(p.lanes, now);
+                } else {
+                    sliding.run::<L, false>(p.lanes, now);
+                }
+            }
+            output = later;
+            position += count;
+        }
+    }
+}
+
+/// Rows of the picture with their padding at the sides.
+struct PaddedRows<'a, L: Lanes, const ROWS: usize> {
+    packed: &'a Packed<L>,
+    input: &'a [u8],
+    /// The batch and the row that each of the `rows` holds.
+    held: [Option<(usize, usize)>; ROWS],
+    /// Row `y` of the picture stands at `y % ROWS`.
+    rows: &'a mut [u8],
+}
+
+impl<L: Lanes, const ROWS: usize> PaddedRows<'_, L, ROWS> {
+    /// Neighbouring rows of picture `batch` from padded column `column` on, zero points for rows in the padding.
+    #[inline(always)]
+    fn rows(&mut self, batch: usize, rows: [Option<usize>; ROWS], column: usize) -> [&[u8]; ROWS] {
+        let p = self.packed;
+        let len = p.padded_width() * p.channels;
+        for row in rows.into_iter().flatten() {
+            if self.held[row % ROWS] == Some((batch, row)) {
+                continue;
+            }
+            self.held[row % ROWS] = Some((batch, row));
+            let (before, rest) =
+                self.rows[row % ROWS * len..][..len].split_at_mut(p.columns.before * p.channels);
+            let from = (batch * p.rows.input + row) * p.columns.input * p.channels;
+            let inside = rest.len().min(p.columns.input * p.channels);
+            let (inside, after) = rest.split_at_mut(inside);
+            inside.copy_from_slice(&self.input[from..][..inside.len()]);
+            before.fill(p.padding[0]);
+            after.fill(p.padding[0]);
+        }
+        rows.map(|row| match row {
+            Some(row) => &self.rows[row % ROWS * len..][..len][column * p.channels..],
+            None => &p.padding,
+        })
+    }
+}
+
 impl<L: Lanes> Packed<L> {
+    /// Whether windows are computed side by side: the filter's shape, and the number of positions and channels, allow it.
+    fn can_slide(&self) -> bool {
+        let square = |window: &Window| matches!(window.taps, 3 | 5) && window.dilation == 1;
+        let columns = &self.columns;
+        L::SLIDES
+            && square(&self.rows)
+            && square(columns)
+            && self.rows.taps == columns.taps
+            && matches!(columns.stride, 1 | 2)
+            && columns.output >= POSITIONS
+            && self.channels.is_multiple_of(2 * L::N)
+    }
+
+    /// Columns of a row with its padding.
+    fn padded_width(&self) -> usize {
+        (self.columns.output - 1) * self.columns.stride + self.columns.taps
+    }
+
     /// Neighbouring output positions from (`y`, `x`) of picture `batch` on, as many as `output` has room for.
     #[inline(always)]
     fn windows<const T: usize>(&self, input: &[u8], [batch, y, x]: [usize; 3], output: &mut [u8]) {
@@ -275,7 +398,7 @@ impl<L: Lanes> Packed<L> {
             signed: self.signed,
             weights: self.weights.slice(),
             bias: self.bias.slice(),
-            stage: &self.stage,
+            stage: self.stage.view(),
         };
         windows.run::<L, T>(self.lanes, output);
     }
@@ -286,12 +409,19 @@ impl<L: Lanes> ConvKernel for Packed<L> {
         self.name
     }
 
-    fn run(&self, operands: Operands<'_>, output: &mut [u8], part: Part, _: &mut Workspace) {
+    fn run(
+        &self,
+        operands: Operands<'_>,
+        output: &mut [u8],
+        part: Part,
+        workspace: &mut Workspace,
+    ) {
         self.lanes.run(Run {
             packed: self,
             input: operands.input,
             output,
             part,
+            workspace,
         });
     }
 
@@ -316,8 +446,11 @@ impl<L: Lanes> ConvKernel for Packed<L> {
         self.weights.bytes() + self.bias.bytes() + self.stage.bytes()
     }
 
-    /// Nothing, but threads are used.
+    /// Where nothing is needed still a byte: threads are used.
     fn workspace_bytes(&self) -> usize {
-        1
+        match self.slides {
+            true => self.rows.taps * self.padded_width() * self.channels,
+            false => 1,
+        }
     }
 }

@@ -99,54 +99,109 @@ impl StageVectors {
         self.parameters.bytes()
     }
 
-    /// Scales rows of sums in `C` vectors, whose first lane stands at `lane` of the order, to results that are not yet
-    /// limited.
+    /// What vectors read.
     #[inline(always)]
-    pub fn codes<L: Lanes, const R: usize, const C: usize>(
-        &self,
-        lanes: L,
-        mut sums: [[L::Sum; C]; R],
-        lane: usize,
-    ) -> [[L::Sum; C]; R] {
-        let all: &[i32] = self.parameters.slice();
-        let parameters = |kind: usize| -> [L::Sum; C] {
-            std::array::from_fn(|c| lanes.load_sums(&all[kind * self.padded + lane + c * L::N..]))
-        };
-        let (multipliers, rights) = (parameters(0), parameters(1));
-        match &self.form {
-            Form::Right => {
-                let rest = lanes.splat_sum(self.zero_point.wrapping_mul(2).wrapping_add(1));
-                for sums in &mut sums {
-                    for (c, sums) in sums.iter_mut().enumerate() {
-                        *sums = lanes.scale_right(*sums, multipliers[c], rights[c], rest);
-                    }
-                }
-            }
-            Form::Any => {
-                let lefts = parameters(2);
-                let zero = lanes.splat_sum(self.zero_point);
-                for sums in &mut sums {
-                    for (c, sums) in sums.iter_mut().enumerate() {
-                        *sums = lanes.scale(*sums, multipliers[c], lefts[c], rights[c], zero);
-                    }
-                }
-            }
-            Form::Scalar(stage, order) => {
-                for sums in &mut sums {
-                    for (c, sums) in sums.iter_mut().enumerate() {
-                        *sums = scalar_codes(lanes, stage, *sums, &order[lane + c * L::N..]);
-                    }
-                }
-            }
+    pub fn view(&self) -> StageView<'_> {
+        let parameters: &[i32] = self.parameters.slice();
+        let (multipliers, shifts) = parameters.split_at(self.padded);
+        let (rights, lefts) = shifts.split_at(self.padded);
+        StageView {
+            form: &self.form,
+            multipliers,
+            rights,
+            lefts,
+            zero_point: self.zero_point,
+            clamp: self.clamp,
         }
-        sums
+    }
+}
+
+/// A stage as loops hold it: slices in the order of the lanes.
+#[derive(Debug, Clone, Copy)]
+pub struct StageView<'a> {
+    form: &'a Form,
+    multipliers: &'a [i32],
+    rights: &'a [i32],
+    lefts: &'a [i32],
+    zero_point: i32,
+    clamp: (i32, i32),
+}
+
+impl<'a> StageView<'a> {
+    /// What scaling needs for `C` vectors, whose first lane stands at `lane` of the order.
+    #[inline(always)]
+    pub fn at<L: Lanes, const C: usize>(self, lanes: L, lane: usize) -> Scales<'a, L, C> {
+        let right = matches!(self.form, Form::Right);
+        let zero = match right {
+            true => self.zero_point.wrapping_mul(2).wrapping_add(1),
+            false => self.zero_point,
+        };
+        Scales {
+            stage: self,
+            right,
+            lane,
+            multipliers: load(lanes, &self.multipliers[lane..]),
+            rights: load(lanes, &self.rights[lane..]),
+            zero: lanes.splat_sum(zero),
+        }
     }
 
     /// The lowest and the highest result.
     #[inline(always)]
-    pub fn limits<L: Lanes>(&self, lanes: L) -> L::Limits {
+    pub fn limits<L: Lanes>(self, lanes: L) -> L::Limits {
         lanes.limits(self.clamp.0, self.clamp.1)
     }
+}
+
+/// What scaling needs for `C` neighbouring vectors.
+pub struct Scales<'a, L: Lanes, const C: usize> {
+    stage: StageView<'a>,
+    right: bool,
+    lane: usize,
+    multipliers: [L::Sum; C],
+    rights: [L::Sum; C],
+    zero: L::Sum,
+}
+
+impl<L: Lanes, const C: usize> Scales<'_, L, C> {
+    /// Calls `then` with `sums` scaled to results that are not yet limited.
+    #[inline(always)]
+    pub fn apply<const R: usize>(
+        &self,
+        lanes: L,
+        mut sums: [[L::Sum; C]; R],
+        then: impl FnOnce([[L::Sum; C]; R]),
+    ) {
+        let (multipliers, rights, zero) = (self.multipliers, self.rights, self.zero);
+        if self.right {
+            for sums in &mut sums {
+                for (c, sums) in sums.iter_mut().enumerate() {
+                    *sums = lanes.scale_right(*sums, multipliers[c], rights[c], zero);
+                }
+            }
+            // Where nothing else leads here, results stay in registers.
+            return then(sums);
+        }
+        let lefts: [L::Sum; C] = load(lanes, &self.stage.lefts[self.lane..]);
+        for sums in &mut sums {
+            for (c, sums) in sums.iter_mut().enumerate() {
+                *sums = match self.stage.form {
+                    Form::Scalar(stage, order) => {
+                        scalar_codes(lanes, stage, *sums, &order[self.lane + c * L::N..])
+                    }
+                    _ => lanes.scale(*sums, multipliers[c], lefts[c], rights[c], zero),
+                };
+            }
+        }
+        then(sums);
+    }
+}
+
+/// The first `C` vectors.
+#[inline(always)]
+fn load<L: Lanes, const C: usize>(lanes: L, from: &[i32]) -> [L::Sum; C] {
+    let from = &from[..C * L::N];
+    std::array::from_fn(|c| lanes.load_sums(&from[c * L::N..]))
 }
 
 /// One sum at a time; `order` begins with the channels of the lanes.

@@ -13,7 +13,7 @@ use std::sync::OnceLock;
 /// assert_eq!("avx2".parse(), Ok(KernelChoice::Only(Isa::Avx2)));
 /// assert_eq!(
 ///     "sse".parse::<KernelChoice>().unwrap_err().to_string(),
-///     "unknown kernels \"sse\", expected fastest, reference, avx512vnni, avx512bw, avx2 or portable"
+///     "unknown kernels \"sse\", expected fastest, reference, avx512vnni, avx512bw, avx2, dotprod, neon or portable"
 /// );
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

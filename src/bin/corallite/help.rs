@@ -42,8 +42,8 @@ usage: corallite run MODEL[@DEVICE] --input IN0.npy [--input IN1.npy ...] --outp
                          output j of invocation k is out{k*n_outputs+j}.npy. A model without inputs runs once.
   -o, --output-dir OUT   folder for the outputs; made if absent. Files appear there only when all invocations succeeded.
       --profile NAME     whose arithmetic: tflite (default), litert, single-rounding
-      --kernels NAME     fastest (default), reference, or one instruction set's: avx512vnni, avx512bw, avx2, portable;
-                         all give the same numbers
+      --kernels NAME     fastest (default), reference, or one instruction set's: avx512vnni, avx512bw, avx2, dotprod,
+                         neon, portable; all give the same numbers
       --threads N        threads one operator may use, 1 (default) to 256; the numbers are the same for every N
       --signature NAME   runs the signature NAME of the model (`corallite inspect` lists them): its inputs and outputs, in
                          the order of its subgraph
@@ -72,7 +72,8 @@ usage: corallite bench MODEL [OPTIONS]
       --threads N        threads one operator may use, 1 (default) to 256
       --iters N          inferences that are measured, 50 by default
       --warmup N         inferences between the first and the measured ones, 1 by default
-      --kernels NAME     fastest (default), reference, or one instruction set's: avx512vnni, avx512bw, avx2, portable
+      --kernels NAME     fastest (default), reference, or one instruction set's: avx512vnni, avx512bw, avx2, dotprod,
+                         neon, portable
       --profile-ops      also measures every operator, in N further inferences: median time, share, multiply-accumulates,
                          kernel
       --json             one line: median_us, min_us (wall time of an inference), cpu_us (least CPU time of an inference,

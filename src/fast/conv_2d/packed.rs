@@ -38,6 +38,7 @@ pub(super) struct Packed<L: Lanes> {
     panel_rows: usize,
     /// Group after group of vectors of output channels.
     weights: Aligned,
+    suits_whole_tile: Box<[bool]>,
     bias: Aligned,
     stage: StageVectors,
 }
@@ -84,6 +85,7 @@ impl<L: Lanes> Packed<L> {
             row_factor: weights.zero.wrapping_neg(),
             panel_rows: panel_rows.min(all_rows.max(1)),
             weights: weights.packed,
+            suits_whole_tile: weights.suits_whole_tile.into(),
             bias: Aligned::of(&weights.bias),
             stage: StageVectors::new(p.stage.clone(), &order),
         }
@@ -161,9 +163,10 @@ impl<L: Lanes> Run<'_, L> {
                 self.row_terms
             },
             weights: p.weights.slice(),
+            suits_whole_tile: &p.suits_whole_tile,
             steps: p.steps,
             bias: p.bias.slice(),
-            stage: &p.stage,
+            stage: p.stage.view(),
         };
         // With a single group, a part of its channels.
         let channels = match p.groups {
@@ -178,66 +181,26 @@ impl<L: Lanes> Run<'_, L> {
         let end = channels.end.div_ceil(L::N);
         while vector < end {
             let channel = vector * L::N;
-            let width = if end - vector >= 2 { 2 } else { 1 };
+            let width = match (end - vector).min(L::VECTORS) {
+                4.. => 4,
+                2.. => 2,
+                _ => 1,
+            };
             let columns = (channels.end - channel).min(width * L::N);
             let to =
                 group * p.group_channels * usize::from(p.groups > 1) + channel - channels.start;
-            let block = Block {
-                panel: &panel,
-                lanes: p.lanes,
-                vector: group * vectors + vector,
-                columns,
-            };
-            let mut target = Target {
+            let target = Target {
                 output: &mut self.output[first * stride + to..],
                 stride,
             };
-            if width == 2 {
-                block.rows::<2>(rows, &mut target);
-            } else {
-                block.rows::<1>(rows, &mut target);
+            let (at, size) = (group * vectors + vector, [rows, columns]);
+            match width {
+                4 => panel.columns::<4>(p.lanes, at, size, target),
+                2 => panel.columns::<2>(p.lanes, at, size, target),
+                _ => panel.columns::<1>(p.lanes, at, size, target),
             }
             vector += width;
         }
-    }
-}
-
-/// Neighbouring vectors of output channels over the rows of a panel.
-struct Block<'a, L: Lanes> {
-    panel: &'a Panel<'a, L>,
-    lanes: L,
-    vector: usize,
-    columns: usize,
-}
-
-impl<L: Lanes> Block<'_, L> {
-    #[inline(always)]
-    fn rows<const C: usize>(&self, rows: usize, target: &mut Target<'_>) {
-        let mut row = 0;
-        while row < rows {
-            row += match (rows - row).min(L::ROWS) {
-                12.. => self.tile::<12, C>(row, target),
-                8.. => self.tile::<8, C>(row, target),
-                6.. => self.tile::<6, C>(row, target),
-                4.. => self.tile::<4, C>(row, target),
-                2.. => self.tile::<2, C>(row, target),
-                _ => self.tile::<1, C>(row, target),
-            };
-        }
-    }
-
-    #[inline(always)]
-    fn tile<const R: usize, const C: usize>(&self, row: usize, target: &mut Target<'_>) -> usize {
-        if R <= L::ROWS {
-            let target = Target {
-                output: &mut target.output[row * target.stride..],
-                stride: target.stride,
-            };
-            let (vector, columns) = (self.vector, self.columns);
-            self.panel
-                .tile::<R, C>(self.lanes, row, vector, columns, target);
-        }
-        R
     }
 }
 
@@ -278,7 +241,7 @@ impl<L: Lanes> ConvKernel for Packed<L> {
     }
 
     fn channel_step(&self) -> usize {
-        2 * L::N
+        L::VECTORS * L::N
     }
 
     fn splits_channels(&self) -> bool {

@@ -104,7 +104,8 @@ impl<L: Lanes> Work for Run<'_, L> {
             *term = term.wrapping_mul(s.row_factor);
         }
         let bias: &[i32] = s.bias.slice();
-        let limits = s.stage.limits(s.lanes);
+        let stage = s.stage.view();
+        let limits = stage.limits(s.lanes);
         let channels = self.part.channels;
         for first in channels.clone().step_by(L::N) {
             let units = L::N.min(channels.end - first);
@@ -118,10 +119,13 @@ impl<L: Lanes> Work for Run<'_, L> {
                 let sums = s.lanes.load_sums(&product.sums(s.lanes, units));
                 let sums = s.lanes.add(sums, s.lanes.load_sums(&bias[first..]));
                 let sums = s.lanes.add(sums, s.lanes.splat_sum(term));
-                let [[codes]] = s.stage.codes(s.lanes, [[sums]], first);
                 let to = row * channels.len() + first - channels.start;
-                s.lanes
-                    .store_codes(codes, limits, &mut self.output[to..][..units]);
+                let to = &mut self.output[to..][..units];
+                stage
+                    .at(s.lanes, first)
+                    .apply(s.lanes, [[sums]], |[[codes]]| {
+                        s.lanes.store_codes(codes, limits, to)
+                    });
             }
         }
     }

@@ -17,8 +17,10 @@ pub(super) struct Pack<'a, L> {
 
 /// Packed weights.
 pub(super) struct Weights {
-    /// Vector after vector, dot step after dot step: `N * K` weights.
+    /// Vector after vector, dot step after dot step: `N * K` weights; then one more step of zeros.
     pub packed: Aligned,
+    /// By vector, what [`Lanes::suits_whole_tile`] says.
+    pub suits_whole_tile: Vec<bool>,
     /// By lane, with everything that depends on no activation.
     pub bias: Vec<i32>,
     /// The zero point of packed weights.
@@ -38,9 +40,11 @@ impl<L: Lanes> Work for Pack<'_, L> {
         let filler = (offset.wrapping_neg() & 0xff) as u8;
         let steps = self.depth.div_ceil(L::K);
         let per_vector = steps * L::N * L::K;
-        let mut packed = Aligned::new(self.order.len() * steps * L::K * size_of::<L::Weight>());
+        let len = self.order.len() * steps * L::K + L::N * L::K;
+        let mut packed = Aligned::new(len * size_of::<L::Weight>());
         let vectors = packed.slice_mut::<L::Weight>().chunks_exact_mut(per_vector);
         let mut biases = vec![0; self.order.len()];
+        let mut suits_whole_tile = Vec::with_capacity(self.order.len() / L::N);
         let mut bytes = vec![filler; per_vector];
         let lanes = self
             .order
@@ -51,7 +55,7 @@ impl<L: Lanes> Work for Pack<'_, L> {
             for (lane, (&channel, to)) in lanes.filter(|(_, (c, _))| **c != usize::MAX) {
                 let filter = &p.filter[channel * self.depth..][..self.depth];
                 *to = bias.of(channel, filter);
-                scatter::<L>(filter, &mut bytes[lane * L::K..]);
+                scatter::<L>(filter, &mut bytes[lane * L::GROUP..]);
             }
             let pairs = vector.iter_mut().zip(&bytes);
             if signed {
@@ -61,25 +65,27 @@ impl<L: Lanes> Work for Pack<'_, L> {
             } else {
                 pairs.for_each(|(to, &byte)| *to = L::weight(i32::from(byte).wrapping_add(offset)));
             }
+            suits_whole_tile.push(L::suits_whole_tile(vector));
         }
         Weights {
             packed,
+            suits_whole_tile,
             bias: biases,
             zero: bias.zero_of_weights,
         }
     }
 }
 
-/// Writes `K` weights at the beginning of every `N * K`.
+/// Writes the weights of one lane, `GROUP` at the beginning of every `N * GROUP`.
 #[inline(always)]
 fn scatter<L: Lanes>(filter: &[u8], to: &mut [u8]) {
-    let mut steps = filter.chunks_exact(L::K);
+    let mut groups = filter.chunks_exact(L::GROUP);
     let mut at = 0;
-    for weights in &mut steps {
-        to[at..at + L::K].copy_from_slice(weights);
-        at += L::N * L::K;
+    for weights in &mut groups {
+        to[at..at + L::GROUP].copy_from_slice(weights);
+        at += L::N * L::GROUP;
     }
-    let rest = steps.remainder();
+    let rest = groups.remainder();
     if !rest.is_empty() {
         to[at..at + rest.len()].copy_from_slice(rest);
     }

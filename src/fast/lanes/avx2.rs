@@ -161,6 +161,10 @@ impl Lanes for Avx2 {
             _mm256_add_epi32(a, b)
         }
 
+        fn subtract(a: __m256i, b: __m256i) -> __m256i {
+            _mm256_sub_epi32(a, b)
+        }
+
         fn dot(sums: __m256i, activations: __m256i, weights: __m256i) -> __m256i {
             _mm256_add_epi32(sums, _mm256_madd_epi16(activations, weights))
         }

@@ -55,6 +55,10 @@ impl Common {
             _mm512_add_epi32(a, b)
         }
 
+        fn subtract(a: __m512i, b: __m512i) -> __m512i {
+            _mm512_sub_epi32(a, b)
+        }
+
         fn pairs(sums: __m512i, activations: __m512i, weights: __m512i) -> __m512i {
             _mm512_add_epi32(sums, _mm512_madd_epi16(activations, weights))
         }
@@ -231,6 +235,7 @@ macro_rules! common {
         by_common! {
             fn splat_sum(value: i32) -> __m512i;
             fn add(a: __m512i, b: __m512i) -> __m512i;
+            fn subtract(a: __m512i, b: __m512i) -> __m512i;
             fn scale_right(sums: __m512i, multipliers: __m512i, rights: __m512i, rest: __m512i) -> __m512i;
             fn scale(
                 sums: __m512i, multipliers: __m512i, lefts: __m512i, rights: __m512i, zero: __m512i

@@ -2,7 +2,7 @@
 #![expect(unsafe_code, reason = "pointers of the inner loop")]
 
 use super::Lanes;
-use crate::fast::stage::StageVectors;
+use crate::fast::stage::StageView;
 
 /// The most taps that a window may have here.
 pub const MOST_TAPS: usize = 81;
@@ -29,7 +29,7 @@ pub struct Windows<'a> {
     /// Added to the sums, in the order of the lanes, padded to whole blocks.
     pub bias: &'a [i32],
     /// From sums to results.
-    pub stage: &'a StageVectors,
+    pub stage: StageView<'a>,
 }
 
 impl Windows<'_> {
@@ -78,8 +78,10 @@ impl Windows<'_> {
                     let left = words(from[count - 1]);
                     sums = lanes.tap_pair(sums, left, lanes.no_words(), pair(pairs - 1));
                 }
-                let [codes] = self.stage.codes(lanes, [sums], first);
-                lanes.store_block(codes, limits, output);
+                let scales = self.stage.at(lanes, first);
+                scales.apply(lanes, [sums], |[codes]| {
+                    lanes.store_block(codes, limits, output)
+                });
             }
             for (from, tap) in from[..count].iter_mut().zip(self.taps) {
                 *from = from.wrapping_add(tap.step);

@@ -7,6 +7,11 @@
 mod pairs;
 mod portable;
 
+#[cfg(target_arch = "aarch64")]
+mod neon;
+#[cfg(target_arch = "aarch64")]
+mod neon_tile;
+
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
@@ -16,6 +21,7 @@ mod x86;
 
 pub mod channelwise;
 pub mod rows;
+pub mod sliding;
 pub mod tile;
 
 use super::Isa;
@@ -55,8 +61,12 @@ pub trait Lanes: Copy + Send + Sync + 'static {
     const N: usize;
     /// Products that one dot step adds to each sum.
     const K: usize;
-    /// The most rows of a tile of two vectors that registers hold.
+    /// Weights of one lane that stand side by side in the `N * K` of a dot step: a divisor of `K`.
+    const GROUP: usize = Self::K;
+    /// The most rows of a tile of [`VECTORS`](Self::VECTORS) vectors that registers hold.
     const ROWS: usize;
+    /// The most vectors of a tile.
+    const VECTORS: usize = 2;
 
     /// The token, where this machine has the instructions.
     fn detect() -> Option<Self>;
@@ -82,6 +92,8 @@ pub trait Lanes: Copy + Send + Sync + 'static {
     fn splat_sum(self, value: i32) -> Self::Sum;
     /// Wrapping sums.
     fn add(self, a: Self::Sum, b: Self::Sum) -> Self::Sum;
+    /// Wrapping differences.
+    fn subtract(self, a: Self::Sum, b: Self::Sum) -> Self::Sum;
     /// Reads `K` activations.
     ///
     /// # Safety
@@ -96,6 +108,27 @@ pub trait Lanes: Copy + Send + Sync + 'static {
     unsafe fn load_weights(self, from: *const Self::Weight) -> Self::Weights;
     /// `sums` plus the products of `K` activations with each lane's `K` weights.
     fn dot(self, sums: Self::Sum, activations: Self::Splat, weights: Self::Weights) -> Self::Sum;
+    /// Whether [`whole_tile`](Self::whole_tile) may be called with these weights of a vector.
+    fn suits_whole_tile(_: &[Self::Weight]) -> bool {
+        false
+    }
+    /// Adds the products of `steps` dot steps to the sums of a tile, if the lanes have a loop of their own for its size; whether
+    /// they have.
+    ///
+    /// # Safety
+    /// Each of `rows` is valid for reading the activations of `steps + 1` dot steps, each of `vectors` for their weights.
+    /// The weights of the first `steps` suit, as [`suits_whole_tile`](Self::suits_whole_tile) says.
+    #[expect(unsafe_code, reason = "the inner loop checks no bounds")]
+    #[inline(always)]
+    unsafe fn whole_tile<const R: usize, const C: usize>(
+        self,
+        _sums: &mut [[Self::Sum; C]; R],
+        _rows: [*const Self::Activation; R],
+        _vectors: [*const Self::Weight; C],
+        _steps: usize,
+    ) -> bool {
+        false
+    }
 
     /// Requantization with two roundings where every shift is to the right: the rounded doubling high product with
     /// `multipliers`, shifted right by `rights + 1` bits with ties away from zero, plus a zero point; `rest` is twice the
@@ -143,14 +176,28 @@ pub trait Lanes: Copy + Send + Sync + 'static {
     type Words: Copy;
     /// The weights of a pair of taps for `2 * N` channels.
     type PairWeights: Copy;
+    /// Whether neighbouring windows are computed side by side: registers hold their sums.
+    const SLIDES: bool = false;
     /// Which of `2 * N` neighbouring channels stands in lane `lane` of sum 0 or 1 of a block.
     fn block_order(sum: usize, lane: usize) -> usize;
+    /// Where the weights of a pair of taps have that of tap 0 or 1 for the block's lane `within`.
+    fn pair_order(within: usize, tap: usize) -> usize {
+        2 * within + tap
+    }
     /// Reads `len` bytes, at most `2 * N`, as int8 where `signed`; further words are anything.
     ///
     /// # Safety
     /// `from` is valid for reading `len` bytes.
     #[expect(unsafe_code, reason = "the inner loop checks no bounds")]
     unsafe fn load_words(self, from: *const u8, len: usize, signed: bool) -> Self::Words;
+    /// At most `2 * N` bytes, as int8 where `signed`; further words are anything.
+    #[expect(unsafe_code, reason = "a length that the slice proves")]
+    #[inline(always)]
+    fn words(self, bytes: &[u8], signed: bool) -> Self::Words {
+        let len = bytes.len().min(2 * Self::N);
+        // SAFETY: the slice has `len` bytes.
+        unsafe { self.load_words(bytes.as_ptr(), len, signed) }
+    }
     /// Reads `2 * N` words.
     ///
     /// # Safety
@@ -168,12 +215,20 @@ pub trait Lanes: Copy + Send + Sync + 'static {
     }
     /// Words that are all 0.
     fn no_words(self) -> Self::Words;
-    /// Reads the weights of a pair of taps: `2 * N` pairs in the order of the lanes, those of sum 0 first.
+    /// Reads the weights of a pair of taps for the lanes of both sums, in the order of [`pair_order`](Self::pair_order).
     ///
     /// # Safety
     /// `from` is valid for reading `4 * N` weights.
     #[expect(unsafe_code, reason = "the inner loop checks no bounds")]
     unsafe fn load_word_weights(self, from: *const i16) -> Self::PairWeights;
+    /// The first `4 * N` weights, which are those of a pair of taps.
+    #[expect(unsafe_code, reason = "a length that the slice proves")]
+    #[inline(always)]
+    fn pair_weights(self, weights: &[i16]) -> Self::PairWeights {
+        let weights = &weights[..4 * Self::N];
+        // SAFETY: the slice has as many weights.
+        unsafe { self.load_word_weights(weights.as_ptr()) }
+    }
     /// `sums` plus the products of two taps with their weights, channel by channel.
     fn tap_pair(
         self,
@@ -182,6 +237,16 @@ pub trait Lanes: Copy + Send + Sync + 'static {
         right: Self::Words,
         weights: Self::PairWeights,
     ) -> [Self::Sum; 2];
+    /// `sums` plus the products of the last tap with its weights, those of the pair's tap 0.
+    #[inline(always)]
+    fn last_tap(
+        self,
+        sums: [Self::Sum; 2],
+        words: Self::Words,
+        weights: Self::PairWeights,
+    ) -> [Self::Sum; 2] {
+        self.tap_pair(sums, words, self.no_words(), weights)
+    }
     /// Limits the results of a block and writes the first `to.len()` (at most `2 * N`) channels as bytes.
     fn store_block(self, codes: [Self::Sum; 2], limits: Self::Limits, to: &mut [u8]);
 }
@@ -193,6 +258,8 @@ macro_rules! for_each_isa {
             #[cfg(target_arch = "x86_64")] "avx512vnni" => $crate::fast::lanes::Avx512Vnni,
             #[cfg(target_arch = "x86_64")] "avx512bw" => $crate::fast::lanes::Avx512Bw,
             #[cfg(target_arch = "x86_64")] "avx2" => $crate::fast::lanes::Avx2,
+            #[cfg(target_arch = "aarch64")] "dotprod" => $crate::fast::lanes::Dotprod,
+            #[cfg(target_arch = "aarch64")] "neon" => $crate::fast::lanes::Neon,
             #[cfg(all())] "portable" => $crate::fast::lanes::Portable,
             #[cfg(all(test, target_arch = "x86_64"))]
             "avx512vnni-emulated" => $crate::fast::lanes::EmulatedVnni,
@@ -207,4 +274,6 @@ pub use avx2::Avx2;
 pub use avx512::EmulatedVnni;
 #[cfg(target_arch = "x86_64")]
 pub use avx512::{Avx512Bw, Avx512Vnni};
+#[cfg(target_arch = "aarch64")]
+pub use neon::{Dotprod, Neon};
 pub use portable::Portable;

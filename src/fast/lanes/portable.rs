@@ -57,6 +57,11 @@ impl Lanes for Portable {
     }
 
     #[inline(always)]
+    fn subtract(self, a: [i32; N], b: [i32; N]) -> [i32; N] {
+        each(|i| a[i].wrapping_sub(b[i]))
+    }
+
+    #[inline(always)]
     unsafe fn splat(self, from: *const i16) -> [i16; K] {
         // SAFETY: the caller promises K activations.
         unsafe { from.cast::<[i16; K]>().read() }

@@ -56,6 +56,20 @@ impl Numbers {
         (0..len).map(|_| byte(self)).collect()
     }
 
+    /// Weights: bytes of every value, or all but the lowest of the type, as most converters write them.
+    fn weights(&mut self, len: usize, ty: Element8) -> Vec<u8> {
+        let mut bytes = self.bytes(len);
+        if self.chance(2) {
+            let lowest = match ty {
+                Element8::Int8 => 128,
+                Element8::UInt8 => 0,
+            };
+            let lows = bytes.iter_mut().filter(|byte| **byte == lowest);
+            lows.for_each(|byte| *byte += 1);
+        }
+        bytes
+    }
+
     /// A zero point of a type: its ends, its middle or any.
     pub fn zero_point(&mut self, ty: Element8) -> i32 {
         let low = match ty {
@@ -149,7 +163,10 @@ fn case(seed: u64) -> Case {
         zero_points: [n.zero_point(activations), filter_zero_point],
         stage: n.stage(channels, activations),
         input: n.bytes(problem.batches * rows.input * columns.input * problem.input_channels),
-        filter: n.bytes(channels * rows.taps * columns.taps * filter_channels),
+        filter: n.weights(
+            channels * rows.taps * columns.taps * filter_channels,
+            activations,
+        ),
         bias: (!n.chance(4)).then(|| (0..channels).map(|_| bias(n)).collect()),
         problem,
     }
@@ -371,7 +388,7 @@ fn fully_connected_variants_give_the_reference_s_bits() {
             output_channels: units,
         };
         case.input = n.bytes(rows * depth);
-        case.filter = n.bytes(units * depth);
+        case.filter = n.weights(units * depth, case.activations);
         case.bias = case
             .bias
             .map(|_| (0..units as i32).map(|i| 77 * i - 900).collect());

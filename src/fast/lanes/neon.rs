@@ -1,0 +1,520 @@
+//! aarch64 with NEON, which every such machine has, and with the dot products of Armv8.2.
+//!
+//! NEON lanes multiply bytes to 16 bits and add pairs of products to 32. A dot step takes four activations: products with the
+//! first two weights of each lane stand in one vector, those with the other two in another. Dotprod lanes have one instruction
+//! for a step and everything else in common.
+#![expect(
+    unsafe_code,
+    reason = "calls of functions for instructions that a token proves present"
+)]
+
+use super::neon_tile::{dots, four_by_four, four_by_four_dots, four_by_two};
+use super::{Lanes, Work};
+use crate::fast::Isa;
+use std::arch::aarch64::*;
+
+/// Proof that the machine has NEON.
+#[derive(Debug, Clone, Copy)]
+pub struct Neon(Common);
+
+/// Proof that the machine has NEON and dot products.
+#[derive(Debug, Clone, Copy)]
+pub struct Dotprod(Common);
+
+/// Proof that the machine has NEON; operations that all lanes of aarch64 share.
+#[derive(Debug, Clone, Copy)]
+struct Common(());
+
+/// The lowest and the highest result, as vectors of each width that results pass through.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    sums: [int32x4_t; 2],
+    words: [int16x8_t; 2],
+}
+
+/// Defines methods of lanes by code that is compiled with NEON.
+macro_rules! with_neon {
+    ($($(#[$doc:meta])* fn $name:ident($($arg:ident: $ty:ty),*) $(-> $out:ty)? $body:block)*) => {$(
+        #[inline(always)]
+        fn $name(self, $($arg: $ty),*) $(-> $out)? {
+            #[inline]
+            #[target_feature(enable = "neon")]
+            fn inner($($arg: $ty),*) $(-> $out)? $body
+            // SAFETY: a token exists only where NEON does.
+            unsafe { inner($($arg),*) }
+        }
+    )*};
+}
+
+impl Common {
+    fn detect() -> Option<Self> {
+        std::arch::is_aarch64_feature_detected!("neon").then_some(Self(()))
+    }
+
+    with_neon! {
+        fn splat_sum(value: i32) -> int32x4_t {
+            vdupq_n_s32(value)
+        }
+
+        fn splat_word(value: i16) -> int16x8_t {
+            vdupq_n_s16(value)
+        }
+
+        fn splat_four(activations: i32) -> int8x16_t {
+            vreinterpretq_s8_s32(vdupq_n_s32(activations))
+        }
+
+        fn add(a: int32x4_t, b: int32x4_t) -> int32x4_t {
+            vaddq_s32(a, b)
+        }
+
+        fn subtract(a: int32x4_t, b: int32x4_t) -> int32x4_t {
+            vsubq_s32(a, b)
+        }
+
+        fn total(sums: int32x4_t) -> i32 {
+            vaddvq_s32(sums)
+        }
+
+        fn scale_right(
+            sums: int32x4_t, multipliers: int32x4_t, rights: int32x4_t, rest: int32x4_t
+        ) -> int32x4_t {
+            let high = vqrdmulhq_s32(sums, multipliers);
+            // Shifts round ties up; one less makes those of negative numbers round away from zero.
+            let high = vsraq_n_s32::<31>(high, high);
+            // `-(rights + 1)`
+            let shifts = vmvnq_s32(rights);
+            vaddq_s32(vrshlq_s32(high, shifts), vshrq_n_s32::<1>(rest))
+        }
+
+        fn scale(
+            sums: int32x4_t, multipliers: int32x4_t, lefts: int32x4_t, rights: int32x4_t, zero: int32x4_t
+        ) -> int32x4_t {
+            let high = vqrdmulhq_s32(vshlq_s32(sums, lefts), multipliers);
+            let shifts = vnegq_s32(rights);
+            // As above, but a shift by 0 leaves the number as it is.
+            let high = vsraq_n_s32::<31>(high, vandq_s32(high, shifts));
+            vaddq_s32(vrshlq_s32(high, shifts), zero)
+        }
+
+        fn narrow_four(codes: int32x4_t, limits: Limits) -> u32 {
+            let [low, high] = limits.sums;
+            let codes = vmaxq_s32(vminq_s32(codes, high), low);
+            let words = vmovn_s32(codes);
+            let bytes = vmovn_s16(vcombine_s16(words, words));
+            vget_lane_u32::<0>(vreinterpret_u32_s8(bytes))
+        }
+
+        fn narrow_eight(codes: [int32x4_t; 2], limits: Limits) -> uint8x8_t {
+            // Saturating to 16 bits first changes nothing: the limits are within them.
+            let [low, high] = limits.words;
+            let words = vqmovn_high_s32(vqmovn_s32(codes[0]), codes[1]);
+            vmovn_u16(vreinterpretq_u16_s16(vmaxq_s16(vminq_s16(words, high), low)))
+        }
+
+        fn narrow_sixteen(codes: [int32x4_t; 4], limits: Limits) -> uint8x16_t {
+            let [low, high] = limits.words;
+            let left = vqmovn_high_s32(vqmovn_s32(codes[0]), codes[1]);
+            let right = vqmovn_high_s32(vqmovn_s32(codes[2]), codes[3]);
+            let left = vmaxq_s16(vminq_s16(left, high), low);
+            let right = vmaxq_s16(vminq_s16(right, high), low);
+            // The low byte of each word.
+            vuzp1q_u8(vreinterpretq_u8_s16(left), vreinterpretq_u8_s16(right))
+        }
+
+        fn widen(bytes: uint8x8_t, signed: bool) -> int16x8_t {
+            if signed {
+                vmovl_s8(vreinterpret_s8_u8(bytes))
+            } else {
+                vreinterpretq_s16_u16(vmovl_u8(bytes))
+            }
+        }
+
+        fn multiply_words(sums: int32x4_t, a: int16x8_t, b: int16x8_t) -> int32x4_t {
+            vmlal_high_s16(vmlal_s16(sums, vget_low_s16(a), vget_low_s16(b)), a, b)
+        }
+
+        fn no_words() -> int16x8_t {
+            vdupq_n_s16(0)
+        }
+
+        fn tap_pair(
+            sums: [int32x4_t; 2], left: int16x8_t, right: int16x8_t, weights: [int16x8_t; 2]
+        ) -> [int32x4_t; 2] {
+            let mut sums = sums;
+            for (words, weights) in [(left, weights[0]), (right, weights[1])] {
+                let low = vmlal_s16(sums[0], vget_low_s16(words), vget_low_s16(weights));
+                sums = [low, vmlal_high_s16(sums[1], words, weights)];
+            }
+            sums
+        }
+
+        fn last_tap(
+            sums: [int32x4_t; 2], words: int16x8_t, weights: [int16x8_t; 2]
+        ) -> [int32x4_t; 2] {
+            let low = vmlal_s16(sums[0], vget_low_s16(words), vget_low_s16(weights[0]));
+            [low, vmlal_high_s16(sums[1], words, weights[0])]
+        }
+    }
+
+    /// Writes the first `to.len()` (at most 16) bytes.
+    #[inline(always)]
+    fn write_16(self, bytes: uint8x16_t, to: &mut [u8]) {
+        if let Some(to) = to.first_chunk_mut::<16>() {
+            // SAFETY: the chunk has sixteen bytes.
+            return unsafe { to.as_mut_ptr().cast::<uint8x16_t>().write_unaligned(bytes) };
+        }
+        let mut array = [0u8; 16];
+        // SAFETY: the array has sixteen bytes.
+        unsafe {
+            array
+                .as_mut_ptr()
+                .cast::<uint8x16_t>()
+                .write_unaligned(bytes)
+        };
+        to.copy_from_slice(&array[..to.len()]);
+    }
+
+    /// Writes the first `to.len()` (at most 8) bytes.
+    #[inline(always)]
+    fn write_8(self, bytes: uint8x8_t, to: &mut [u8]) {
+        if let Some(to) = to.first_chunk_mut::<8>() {
+            // SAFETY: the chunk has eight bytes.
+            return unsafe { to.as_mut_ptr().cast::<uint8x8_t>().write_unaligned(bytes) };
+        }
+        let mut array = [0u8; 8];
+        // SAFETY: the array has eight bytes.
+        unsafe {
+            array
+                .as_mut_ptr()
+                .cast::<uint8x8_t>()
+                .write_unaligned(bytes)
+        };
+        to.copy_from_slice(&array[..to.len()]);
+    }
+}
+
+/// Methods of lanes that are done by [`Common`].
+macro_rules! by_common {
+    ($(fn $name:ident($($arg:ident: $ty:ty),*) -> $out:ty;)*) => {$(
+        #[inline(always)]
+        fn $name(self, $($arg: $ty),*) -> $out {
+            self.0.$name($($arg),*)
+        }
+    )*};
+}
+
+/// Everything but detection and the dot step.
+macro_rules! common {
+    ($lanes:ident, $features:literal) => {
+        type Sum = int32x4_t;
+        type Activation = i8;
+        type Weight = i8;
+        type Limits = Limits;
+        type Words = int16x8_t;
+        type PairWeights = [int16x8_t; 2];
+        const N: usize = 4;
+        const K: usize = 4;
+        const ROWS: usize = 4;
+        const VECTORS: usize = 4;
+        const SLIDES: bool = true;
+
+        fn run<W: Work>(self, work: W) -> W::Output {
+            #[target_feature(enable = $features)]
+            fn inner<W: Work>(lanes: $lanes, work: W) -> W::Output {
+                work.run(lanes)
+            }
+            // SAFETY: the token proves the features.
+            unsafe { inner(self, work) }
+        }
+
+        #[inline(always)]
+        fn activation_offset(signed: bool) -> i32 {
+            if signed { 0 } else { -128 }
+        }
+
+        #[inline(always)]
+        fn activation(byte: u8, signed: bool) -> i8 {
+            (byte ^ if signed { 0 } else { 0x80 }).cast_signed()
+        }
+
+        #[inline(always)]
+        fn sum(activations: &[i8]) -> i32 {
+            activations.iter().map(|&a| i32::from(a)).sum()
+        }
+
+        #[inline(always)]
+        fn weight_offset(signed: bool, _: i32) -> i32 {
+            if signed { 0 } else { -128 }
+        }
+
+        #[inline(always)]
+        fn weight(value: i32) -> i8 {
+            value as i8
+        }
+
+        by_common! {
+            fn splat_sum(value: i32) -> int32x4_t;
+            fn add(a: int32x4_t, b: int32x4_t) -> int32x4_t;
+            fn subtract(a: int32x4_t, b: int32x4_t) -> int32x4_t;
+            fn total(sums: int32x4_t) -> i32;
+            fn scale_right(
+                sums: int32x4_t, multipliers: int32x4_t, rights: int32x4_t, rest: int32x4_t
+            ) -> int32x4_t;
+            fn scale(
+                sums: int32x4_t, multipliers: int32x4_t, lefts: int32x4_t, rights: int32x4_t, zero: int32x4_t
+            ) -> int32x4_t;
+            fn no_words() -> int16x8_t;
+            fn multiply_words(sums: int32x4_t, a: int16x8_t, b: int16x8_t) -> int32x4_t;
+            fn tap_pair(
+                sums: [int32x4_t; 2], left: int16x8_t, right: int16x8_t, weights: [int16x8_t; 2]
+            ) -> [int32x4_t; 2];
+            fn last_tap(
+                sums: [int32x4_t; 2], words: int16x8_t, weights: [int16x8_t; 2]
+            ) -> [int32x4_t; 2];
+        }
+
+        #[inline(always)]
+        fn load_sums(self, from: &[i32]) -> int32x4_t {
+            let from = from[..4].as_ptr().cast::<int32x4_t>();
+            // SAFETY: the slice has four elements.
+            unsafe { from.read_unaligned() }
+        }
+
+        #[inline(always)]
+        fn store_sums(self, sums: int32x4_t, to: &mut [i32]) {
+            let to = to[..4].as_mut_ptr().cast::<int32x4_t>();
+            // SAFETY: the slice has four elements.
+            unsafe { to.write_unaligned(sums) }
+        }
+
+        #[inline(always)]
+        fn limits(self, low: i32, high: i32) -> Limits {
+            let common = self.0;
+            Limits {
+                sums: [common.splat_sum(low), common.splat_sum(high)],
+                words: [common.splat_word(low as i16), common.splat_word(high as i16)],
+            }
+        }
+
+        #[inline(always)]
+        fn store_codes(self, codes: int32x4_t, limits: Limits, to: &mut [u8]) {
+            let bytes = self.0.narrow_four(codes, limits).to_le_bytes();
+            match to.first_chunk_mut::<4>() {
+                Some(to) => *to = bytes,
+                None => to.copy_from_slice(&bytes[..to.len()]),
+            }
+        }
+
+        #[inline(always)]
+        fn store_rows<const C: usize>(
+            self,
+            above: [int32x4_t; C],
+            below: [int32x4_t; C],
+            limits: Limits,
+            to: [&mut [u8]; 2],
+        ) {
+            for (codes, to) in [above, below].into_iter().zip(to) {
+                match codes[..] {
+                    [a, b, c, d] => {
+                        let bytes = self.0.narrow_sixteen([a, b, c, d], limits);
+                        self.0.write_16(bytes, to);
+                    }
+                    [a, b] => self.store_block([a, b], limits, to),
+                    _ => {
+                        for (codes, to) in codes.into_iter().zip(to.chunks_mut(4)) {
+                            self.store_codes(codes, limits, to);
+                        }
+                    }
+                }
+            }
+        }
+
+        fn block_order(sum: usize, lane: usize) -> usize {
+            sum * 4 + lane
+        }
+
+        fn pair_order(within: usize, tap: usize) -> usize {
+            tap * 8 + within
+        }
+
+        #[inline(always)]
+        unsafe fn load_words(self, from: *const u8, len: usize, signed: bool) -> int16x8_t {
+            let mut bytes = [0u8; 8];
+            if len == 8 {
+                // SAFETY: the caller promises `len` bytes.
+                bytes = unsafe { from.cast::<[u8; 8]>().read() };
+            } else {
+                // SAFETY: the caller promises `len` bytes.
+                bytes[..len].copy_from_slice(unsafe { std::slice::from_raw_parts(from, len) });
+            }
+            let bytes = bytes.as_ptr().cast::<uint8x8_t>();
+            // SAFETY: the array has eight bytes.
+            self.0.widen(unsafe { bytes.read_unaligned() }, signed)
+        }
+
+        #[inline(always)]
+        unsafe fn read_words(self, from: *const i16) -> int16x8_t {
+            // SAFETY: the caller promises eight words.
+            unsafe { from.cast::<int16x8_t>().read_unaligned() }
+        }
+
+        #[inline(always)]
+        unsafe fn load_word_weights(self, from: *const i16) -> [int16x8_t; 2] {
+            // SAFETY: the caller promises sixteen weights.
+            unsafe { from.cast::<[int16x8_t; 2]>().read_unaligned() }
+        }
+
+        #[inline(always)]
+        fn store_block(self, codes: [int32x4_t; 2], limits: Limits, to: &mut [u8]) {
+            self.0.write_8(self.0.narrow_eight(codes, limits), to);
+        }
+    };
+}
+
+impl Lanes for Neon {
+    type Splat = [int8x8_t; 2];
+    type Weights = [int8x8_t; 2];
+    const ISA: Isa = Isa::Neon;
+    const GROUP: usize = 2;
+    common!(Neon, "neon");
+
+    fn detect() -> Option<Self> {
+        Common::detect().map(Self)
+    }
+
+    fn suits_whole_tile(weights: &[i8]) -> bool {
+        let collide = |step: &[i8; 16]| {
+            let (left, right) = step.split_at(8);
+            left.iter().zip(right).any(|pair| pair == (&-128, &-128))
+        };
+        !weights.as_chunks().0.iter().any(collide)
+    }
+
+    #[inline(always)]
+    unsafe fn whole_tile<const R: usize, const C: usize>(
+        self,
+        sums: &mut [[int32x4_t; C]; R],
+        rows: [*const i8; R],
+        vectors: [*const i8; C],
+        steps: usize,
+    ) -> bool {
+        let Ok(rows) = rows[..].try_into() else {
+            return false;
+        };
+        let sums = sums.as_flattened_mut();
+        // SAFETY: the caller promises what is read, and weights that suit.
+        unsafe {
+            if let (Ok(sums), Ok(vectors)) = (sums.try_into(), vectors[..].try_into()) {
+                four_by_four(sums, rows, vectors, steps);
+                return true;
+            }
+            if let (Ok(sums), Ok(vectors)) = (sums.try_into(), vectors[..].try_into()) {
+                four_by_two(sums, rows, vectors, steps);
+                return true;
+            }
+        }
+        false
+    }
+
+    #[inline(always)]
+    unsafe fn splat(self, from: *const i8) -> [int8x8_t; 2] {
+        // SAFETY: the caller promises four activations.
+        let pairs = unsafe { from.cast::<[i16; 2]>().read_unaligned() };
+        pairs.map(|pair| self.splat_pair(pair))
+    }
+
+    #[inline(always)]
+    unsafe fn load_weights(self, from: *const i8) -> [int8x8_t; 2] {
+        // SAFETY: the caller promises sixteen weights.
+        unsafe { from.cast::<[int8x8_t; 2]>().read_unaligned() }
+    }
+
+    with_neon! {
+        fn dot(sums: int32x4_t, activations: [int8x8_t; 2], weights: [int8x8_t; 2]) -> int32x4_t {
+            // Each pair of products is added by itself: two products of -128 and -128 exceed 16 bits.
+            let sums = vpadalq_s16(sums, vmull_s8(activations[0], weights[0]));
+            vpadalq_s16(sums, vmull_s8(activations[1], weights[1]))
+        }
+    }
+}
+
+impl Lanes for Dotprod {
+    type Splat = int8x16_t;
+    type Weights = int8x16_t;
+    const ISA: Isa = Isa::Dotprod;
+    common!(Dotprod, "neon,dotprod");
+
+    fn detect() -> Option<Self> {
+        let common = Common::detect()?;
+        std::arch::is_aarch64_feature_detected!("dotprod").then_some(Self(common))
+    }
+
+    fn suits_whole_tile(_: &[i8]) -> bool {
+        true
+    }
+
+    #[inline(always)]
+    unsafe fn whole_tile<const R: usize, const C: usize>(
+        self,
+        sums: &mut [[int32x4_t; C]; R],
+        rows: [*const i8; R],
+        vectors: [*const i8; C],
+        steps: usize,
+    ) -> bool {
+        let ([sums], []) = sums.as_flattened_mut().as_chunks_mut::<16>() else {
+            return false;
+        };
+        let (Ok(rows), Ok(vectors)) = (rows[..].try_into(), vectors[..].try_into()) else {
+            return false;
+        };
+        // SAFETY: the caller promises what is read, the token dot products.
+        unsafe { four_by_four_dots(sums, rows, vectors, steps) };
+        true
+    }
+
+    #[inline(always)]
+    unsafe fn splat(self, from: *const i8) -> int8x16_t {
+        // SAFETY: the caller promises four activations.
+        let four = unsafe { from.cast::<i32>().read_unaligned() };
+        self.0.splat_four(four)
+    }
+
+    #[inline(always)]
+    unsafe fn load_weights(self, from: *const i8) -> int8x16_t {
+        // SAFETY: the caller promises sixteen weights.
+        unsafe { from.cast::<int8x16_t>().read_unaligned() }
+    }
+
+    #[inline(always)]
+    fn dot(self, sums: int32x4_t, activations: int8x16_t, weights: int8x16_t) -> int32x4_t {
+        // SAFETY: the token proves dot products.
+        unsafe { dots(sums, activations, weights) }
+    }
+}
+
+impl Neon {
+    with_neon! {
+        fn splat_pair(pair: i16) -> int8x8_t {
+            vreinterpret_s8_s16(vdup_n_s16(pair))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_tile_is_refused_weights_whose_products_exceed_16_bits() {
+        let mut weights = [-127i8; 32];
+        assert!(Neon::suits_whole_tile(&weights));
+        // -128 * -128 + -127 * -128 = 32640, within 16 bits.
+        weights[16] = -128;
+        weights[25] = -128;
+        assert!(Neon::suits_whole_tile(&weights));
+        // 2 * -128 * -128 = 32768, beyond.
+        weights[24] = -128;
+        assert!(!Neon::suits_whole_tile(&weights));
+    }
+}
