@@ -1,10 +1,11 @@
 //! ADD and SUB: sum and difference of two tensors, with broadcasting.
 
 use super::shared::{
-    Broadcast, Rescaled, ShiftedI16, binary, check, float_range, fused_activation, integer_range,
-    limit,
+    Broadcast, Rescaled, ShiftedI16, binary, check, fast_add_sub, float_range, fused_activation,
+    integer_range, limit,
 };
 use super::{Node, OpDef, PrepareError, Prepared, Settings, TypeRow};
+use crate::fast::Element8;
 use crate::fixedpoint::FusedActivation;
 use crate::model::BuiltinOperator;
 use crate::tensor::TensorType as T;
@@ -90,6 +91,8 @@ fn prepare<const SUB: bool>(
             step.output_below_one()
         }
     };
+    let fast =
+        |step: &Rescaled, element| fast_add_sub(&step.bytes(element, SUB)?, &broadcast, settings);
     Ok(match left.ty {
         T::Float32 => {
             let range = float_range(activation);
@@ -145,12 +148,18 @@ fn prepare<const SUB: bool>(
         }
         T::UInt8 => {
             let step = rescaled()?;
+            if let Some(fast) = fast(&step, Element8::UInt8) {
+                return Ok(fast);
+            }
             binary(name, broadcast, move |a: u8, b: u8| {
                 step.apply::<SUB, _>(a, b)
             })
         }
         _ => {
             let step = rescaled()?;
+            if let Some(fast) = fast(&step, Element8::Int8) {
+                return Ok(fast);
+            }
             binary(name, broadcast, move |a: i8, b: i8| {
                 step.apply::<SUB, _>(a, b)
             })

@@ -1,6 +1,7 @@
 //! Sums and differences of quantized tensors whose scales differ.
 
 use super::{Integer, quantized_clamp, symmetric_i16};
+use crate::fast::{AddSub, Element8};
 use crate::fixedpoint::{
     FusedActivation, QuantizedMultiplier, Rounding, checked_log2, rounding_divide_by_pot,
 };
@@ -71,6 +72,18 @@ impl Rescaled {
     pub fn output_below_one(self) -> Result<Self, PrepareError> {
         QuantizedMultiplier::from_real_smaller_than_one(self.output.1.to_real())?;
         Ok(self)
+    }
+
+    /// The problem for vectors of bytes; `None` where they do not know the rounding.
+    pub fn bytes(&self, element: Element8, subtract: bool) -> Option<AddSub> {
+        (self.rounding == Rounding::Double).then_some(AddSub {
+            element,
+            subtract,
+            operands: [self.left, self.right],
+            left_shift: self.left_shift,
+            output: self.output,
+            clamp: self.clamp,
+        })
     }
 
     /// The stored sum, or difference where `SUB`.
@@ -173,6 +186,7 @@ fn unreconciled(left: i32, right: i32, output: i32) -> PrepareError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fast::{AddSubPrimitive, Primitive};
 
     fn add_sub(left: f64, right: f64, output: f64, clamp: (i32, i32)) -> Rescaled {
         let m = |real| QuantizedMultiplier::from_real(real).expect("finite");
@@ -215,5 +229,77 @@ mod tests {
             (8, 12)
         );
         assert_eq!(step.apply::<false>(32767, 6), 32767);
+    }
+
+    /// Every pair of bytes, for every variant.
+    #[test]
+    fn variants_give_the_bits_of_apply() {
+        let bytes: Vec<u8> = (0..=255).collect();
+        let left: Vec<u8> = bytes.iter().flat_map(|&a| [a; 256]).collect();
+        let right = bytes.repeat(256);
+        let scales = [
+            (0.5, 0.25, 0.25, (-5, 3, 0)),
+            (0.0231, 0.0472, 0.0519, (-128, 127, -128)),
+            (0.1, 0.1, 0.2, (0, 0, 0)),
+            (1.0, 0.003, 1.9, (17, -90, 60)),
+            (0.02, 0.02, 1e-4, (1, -1, 0)),
+            (0.5, 0.5, 3e-8, (0, 0, -7)),
+        ];
+        let mut ran = 0;
+        for (case, (a, b, o, zeros)) in scales.into_iter().enumerate() {
+            for signed in [true, false] {
+                let offset = if signed { 0 } else { 128 };
+                let low = offset - 128;
+                let clamp = [(low, low + 255), (low + 9, low + 201)][case % 2];
+                let mut step = add_sub(a, b, o, clamp);
+                step.left.0 = zeros.0 + offset;
+                step.right.0 = zeros.1 + offset;
+                step.output.0 = zeros.2 + offset;
+                for subtract in [false, true] {
+                    let expected = expected(step, signed, subtract, &left, &right);
+                    let element = if signed {
+                        Element8::Int8
+                    } else {
+                        Element8::UInt8
+                    };
+                    let problem = step.bytes(element, subtract).expect("two roundings");
+                    for variant in AddSubPrimitive::variants() {
+                        let Some(kernel) = (variant.prepare)(&problem) else {
+                            eprintln!("NOT RUN: {}", variant.name);
+                            continue;
+                        };
+                        ran += 1;
+                        // Also a length that no vector divides.
+                        for len in [left.len(), 1003, 5] {
+                            let mut output = vec![0x55; len];
+                            kernel.run(&left[..len], &right[..len], &mut output);
+                            let equal = output == expected[..len];
+                            assert!(equal, "{}, {step:?}, {len}", kernel.name());
+                        }
+                    }
+                }
+            }
+        }
+        assert!(ran >= 4 * scales.len(), "portable vectors run everywhere");
+    }
+
+    fn expected(
+        step: Rescaled,
+        signed: bool,
+        subtract: bool,
+        left: &[u8],
+        right: &[u8],
+    ) -> Vec<u8> {
+        let pair = |(&a, &b): (&u8, &u8)| match (signed, subtract) {
+            (true, false) => step
+                .apply::<false, i8>(a.cast_signed(), b.cast_signed())
+                .cast_unsigned(),
+            (true, true) => step
+                .apply::<true, i8>(a.cast_signed(), b.cast_signed())
+                .cast_unsigned(),
+            (false, false) => step.apply::<false, u8>(a, b),
+            (false, true) => step.apply::<true, u8>(a, b),
+        };
+        left.iter().zip(right).map(pair).collect()
     }
 }
