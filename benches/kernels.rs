@@ -4,8 +4,9 @@
 //! second, and the time that preparing took. Variants that this machine has no instructions for are named as such.
 
 use corallite::fast::{
-    Conv2d, Conv2dPrimitive, ConvKernel, DepthwiseConv2d, DepthwiseConv2dPrimitive, Element8,
-    FullyConnectedPrimitive, KernelChoice, Operands, Primitive, Scaling, Stage, Window, Workers,
+    AddSub, AddSubPrimitive, Conv2d, Conv2dPrimitive, ConvKernel, DepthwiseConv2d,
+    DepthwiseConv2dPrimitive, Element8, FullyConnectedPrimitive, KernelChoice, Operands, Primitive,
+    Scaling, Stage, Window, Workers,
 };
 use corallite::fixedpoint::{QuantizedMultiplier, Rounding};
 use std::time::{Duration, Instant};
@@ -33,6 +34,9 @@ const DEPTHWISE: &[Layer] = &[
 
 const PRODUCTS: &[Layer] = &[[1, 1, 1280, 1001, 1, 1], [1, 1, 64, 10, 1, 1]];
 
+/// Elements of a sum.
+const SUMS: &[usize] = &[56 * 56 * 24, 7 * 7 * 160];
+
 /// How long a variant is measured on a layer.
 const TIME: Duration = Duration::from_millis(200);
 
@@ -52,6 +56,52 @@ fn main() {
         let data = Data::new(layer, layer[2]);
         measure::<FullyConnectedPrimitive>(layer, &data, &data.convolution(layer), &wanted);
     }
+    for &len in SUMS {
+        measure_sum(len, &wanted);
+    }
+}
+
+/// ADD of two scales.
+fn measure_sum(len: usize, wanted: &str) {
+    let scale = |multiplier, shift| QuantizedMultiplier { multiplier, shift };
+    let problem = AddSub {
+        element: Element8::Int8,
+        subtract: false,
+        operands: [(3, scale(1 << 30, 0)), (-7, scale(1_518_500_250, -1))],
+        left_shift: 20,
+        output: (5, scale(1_300_000_000, -18)),
+        clamp: (-128, 127),
+    };
+    let operand: Vec<u8> = (0..len).map(|i| (i % 251) as u8).collect();
+    let mut results = vec![0; len];
+    for variant in AddSubPrimitive::variants() {
+        if !variant.name.contains(wanted) {
+            continue;
+        }
+        let Some(kernel) = (variant.prepare)(&problem) else {
+            println!("{:<30} {len} elements, not on this machine", variant.name);
+            continue;
+        };
+        let least = least(|| kernel.run(&operand, &operand, &mut results));
+        let rate = len as f64 / least.as_nanos() as f64;
+        println!(
+            "{:<30} {len:<28} {:>9.1} us {rate:>6.1} G/s",
+            variant.name,
+            least.as_nanos() as f64 / 1e3
+        );
+    }
+}
+
+/// The least wall time of a call.
+fn least(mut call: impl FnMut()) -> Duration {
+    let mut least = Duration::MAX;
+    let begin = Instant::now();
+    while begin.elapsed() < TIME {
+        let start = Instant::now();
+        call();
+        least = least.min(start.elapsed());
+    }
+    least
 }
 
 struct Data {
@@ -159,13 +209,7 @@ fn measure<P: Primitive<Kernel = dyn ConvKernel>>(
             filter: &data.filter,
         };
         let mut results = vec![0; data.outputs];
-        let mut least = Duration::MAX;
-        let begin = Instant::now();
-        while begin.elapsed() < TIME {
-            let start = Instant::now();
-            kernel.run_all(operands, &mut results, &workers);
-            least = least.min(start.elapsed());
-        }
+        let least = least(|| kernel.run_all(operands, &mut results, &workers));
         println!(
             "{:<30} {layer:<28} {:>9.1} us {:>6.1} GMAC/s, prepared in {:.0} us",
             variant.name,
