@@ -267,7 +267,7 @@ fn card(layer: &Layer, page: &mut String) {
         page,
         "<div class=\"card\"><b>{} {}</b><svg width=\"230\" height=\"92\" role=\"img\" aria-label=\"histogram\">",
         layer.operator,
-        escape(&layer.name)
+        name(&layer.name)
     );
     for (bin, &count) in layer.local.histogram.iter().enumerate() {
         let lsb = bin as i64 - 8;
