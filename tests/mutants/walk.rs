@@ -1,5 +1,7 @@
 //! Where a model file keeps its numbers: every scalar of its tables, the entries of its vectors, their lengths.
 
+use std::cell::Cell;
+
 /// A number in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Site {
@@ -90,14 +92,21 @@ const MODEL: &[Field] = &[
 /// Entries of one vector that count: shapes and indices are short, weights are not worth more.
 const MAX_ENTRIES: usize = 16;
 
+/// Tables of one vector that count.
+const MAX_TABLES: usize = 4096;
+
 /// Numbers of one file that count.
 const MAX_SITES: usize = 200_000;
+
+/// Numbers that are read on the way: in a corrupted file tables can lie in each other, each with thousands of others.
+const MAX_READS: usize = 1_000_000;
 
 /// Every number of interest in `file`; none where it is no FlatBuffer.
 pub fn sites(file: &[u8]) -> Vec<Site> {
     let mut walk = Walk {
         file,
         sites: Vec::new(),
+        reads: Cell::new(0),
     };
     if let Some(root) = walk.follow(0) {
         walk.table(root, MODEL);
@@ -108,10 +117,16 @@ pub fn sites(file: &[u8]) -> Vec<Site> {
 struct Walk<'a> {
     file: &'a [u8],
     sites: Vec<Site>,
+    reads: Cell<usize>,
 }
 
 impl Walk<'_> {
     fn word<const N: usize>(&self, position: usize) -> Option<[u8; N]> {
+        let reads = self.reads.get() + 1;
+        self.reads.set(reads);
+        if reads > MAX_READS {
+            return None;
+        }
         let end = position.checked_add(N)?;
         self.file.get(position..end)?.try_into().ok()
     }
@@ -148,8 +163,8 @@ impl Walk<'_> {
             let Some(position) = position else { continue };
             match ty {
                 Scalar(width) => self.add(position, *width),
-                Scalars(width) => self.vector(position, *width, |_, _| ()),
-                Tables(types) => self.vector(position, 4, |walk, entry| {
+                Scalars(width) => self.vector(position, *width, MAX_ENTRIES, |_, _| ()),
+                Tables(types) => self.vector(position, 4, MAX_TABLES, |walk, entry| {
                     if let Some(table) = walk.follow(entry) {
                         walk.table(table, types);
                     }
@@ -170,7 +185,7 @@ impl Walk<'_> {
     }
 
     /// The length of a vector and its entries: those that are offsets are followed, others are numbers themselves.
-    fn vector(&mut self, field: usize, width: usize, each: impl Fn(&mut Self, usize)) {
+    fn vector(&mut self, field: usize, width: usize, most: usize, each: impl Fn(&mut Self, usize)) {
         let Some(start) = self.follow(field) else {
             return;
         };
@@ -179,7 +194,7 @@ impl Walk<'_> {
         };
         self.add(start, 4);
         let before = self.sites.len();
-        for entry in 0..(len as usize).min(4096) {
+        for entry in 0..(len as usize).min(most) {
             let position = start + 4 + entry * width;
             each(self, position);
             // Vectors of tables add their tables' numbers, vectors of numbers their first ones.
