@@ -355,6 +355,7 @@ fn compare_parts(
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "hundreds of problems, hours under Miri")]
 fn conv_2d_variants_give_the_reference_s_bits() {
     let mut ran = Ran::new();
     for seed in 0..500 {
@@ -367,6 +368,7 @@ fn conv_2d_variants_give_the_reference_s_bits() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "hundreds of problems, hours under Miri")]
 fn fully_connected_variants_give_the_reference_s_bits() {
     let mut ran = Ran::new();
     for seed in 0..300 {
@@ -420,6 +422,7 @@ fn fully_connected_variants_give_the_reference_s_bits() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "hundreds of problems, hours under Miri")]
 fn depthwise_conv_2d_variants_give_the_reference_s_bits() {
     let mut ran = Ran::new();
     for seed in 0..400 {
