@@ -116,11 +116,11 @@ fn wrong_usage_is_told_in_one_line() {
     let cases: [(&[&str], &str); 11] = [
         (
             &[],
-            "a command of qat is missing, expected qparams, fq, compare, diff or lint",
+            "a command of qat is missing, expected qparams, fq, compare, diff, lint or budget",
         ),
         (
             &["nothing"],
-            "unknown command of qat \"nothing\", expected qparams, fq, compare, diff or lint",
+            "unknown command of qat \"nothing\", expected qparams, fq, compare, diff, lint or budget",
         ),
         (&["qparams", "--min", "0"], "--max is missing"),
         (

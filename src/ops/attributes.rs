@@ -14,6 +14,8 @@ pub struct Attributes {
     pub activation: FusedActivation,
     /// Distance between the taps of a window, along H and W.
     pub dilation: [i32; 2],
+    /// H and W of the window of a pool.
+    pub window: [i32; 2],
     /// The axis along which operands are joined.
     pub axis: i32,
     /// Whether a matrix product reads its weights in the order of the file.
@@ -27,6 +29,7 @@ impl Default for Attributes {
         Self {
             activation: FusedActivation::None,
             dilation: [1, 1],
+            window: [1, 1],
             axis: 0,
             plain_weights: true,
             ellipsis_or_new_axis: false,
@@ -80,9 +83,11 @@ impl Node<'_> {
             Op::TRANSPOSE_CONV => table
                 .builtin_options_as_transpose_conv_options()?
                 .fused_activation_function(),
-            Op::AVERAGE_POOL_2D | Op::MAX_POOL_2D => table
-                .builtin_options_as_pool2d_options()?
-                .fused_activation_function(),
+            Op::AVERAGE_POOL_2D | Op::MAX_POOL_2D => {
+                let options = table.builtin_options_as_pool2d_options()?;
+                found.window = [options.filter_height(), options.filter_width()];
+                options.fused_activation_function()
+            }
             Op::ADD => table
                 .builtin_options_as_add_options()?
                 .fused_activation_function(),

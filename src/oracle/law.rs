@@ -48,6 +48,11 @@ impl Law {
         self.bounds.iter().copied().fold(0.0, f64::max)
     }
 
+    /// The largest multiplier of all channels.
+    pub fn largest_multiplier(&self) -> f64 {
+        self.multipliers.iter().copied().fold(0.0, f64::max)
+    }
+
     /// How far `lsb` is from `real` as a fraction of what the law allows in `channel`: above 1 it is broken. `allowance` is
     /// what the two sides' inputs may differ in, in LSB of the output.
     pub fn ratio(&self, lsb: f64, real: f64, channel: usize, allowance: f64) -> f64 {

@@ -17,10 +17,12 @@
 //! | [`codes`] | which real number each code of an activation stands for |
 //! | [`law`] | how far rounding may take an integer layer from the real one |
 //! | [`lint`] | a model held to the rules: what is wrong, what is wasted, what an Edge TPU cannot take |
+//! | [`budget`] | how far each layer may be from the trained one, and is likely to be |
 //! | `compare` | the training side's activations against the integer model's, layer by layer (feature `npz`) |
 //! | `diff` | two models, or one in two arithmetics, layer by layer (feature `npz`) |
 
 pub mod batch_norm;
+pub mod budget;
 pub mod codes;
 #[cfg(feature = "npz")]
 pub mod compare;

@@ -23,26 +23,18 @@ pub enum Place {
     BehindCut,
 }
 
-/// A part of the model, at least and at most.
-#[derive(Debug, Clone, Copy, PartialEq)]
-#[non_exhaustive]
-pub struct Share {
-    /// Operators.
-    pub operators: (usize, usize),
-    /// Multiply-accumulate operations of one inference; `None` where the model has errors or an operator without kernel.
-    pub macs: Option<(u64, u64)>,
-}
-
 /// What an Edge TPU would take of a model's first subgraph.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Mapping {
     /// By operator, where it would run.
     pub places: Vec<Place>,
-    /// What would run on the Edge TPU.
-    pub mapped: Share,
-    /// The whole.
-    pub whole: Share,
+    /// How many operators would run on the Edge TPU, at least and at most.
+    pub mapped_operators: (usize, usize),
+    /// Multiply-accumulate operations of one inference; `None` where the model has errors or an operator without kernel.
+    pub macs: Option<u64>,
+    /// Those of them that would run on the Edge TPU, at least and at most.
+    pub mapped_macs: Option<(u64, u64)>,
     /// The operator behind which the first mapped operators are cut off: its index.
     pub cut: Option<usize>,
     /// Whether the model holds operators that are compiled already.
@@ -50,9 +42,11 @@ pub struct Mapping {
 }
 
 impl Mapping {
-    /// The multiply-accumulate operations that would run on the Edge TPU, in percent of all, at least and at most.
+    /// The multiply-accumulate operations that would run on the Edge TPU, in percent of all, at least and at most; `None`
+    /// also of models without any.
     pub fn mapped_percent(&self) -> Option<(f64, f64)> {
-        let ((least, most), (all, _)) = (self.mapped.macs?, self.whole.macs?);
+        let all = self.macs.filter(|&macs| macs > 0)?;
+        let (least, most) = self.mapped_macs?;
         Some((percent(least, all), percent(most, all)))
     }
 
@@ -78,32 +72,27 @@ impl Mapping {
             true => None,
             false => all.iter().map(macs).collect::<Option<Vec<u64>>>(),
         };
-        let share = |is_in: &dyn Fn(usize) -> bool| {
-            let chosen: Vec<usize> = (0..all.len()).filter(|&index| is_in(index)).collect();
-            let macs = macs.as_ref();
-            let macs = macs.map(|macs| chosen.iter().map(|&index| macs[index]).sum::<u64>());
-            (chosen.len(), macs)
+        let macs = macs.as_deref();
+        let counts = |is_mapped: &[bool]| is_mapped.iter().filter(|&&is_mapped| is_mapped).count();
+        let sum = |is_mapped: &[bool]| {
+            let pairs = macs?.iter().zip(is_mapped);
+            Some(
+                pairs
+                    .filter(|(_, mapped)| **mapped)
+                    .map(|(macs, _)| macs)
+                    .sum(),
+            )
         };
-        let (least_mapped, most_mapped) = (
-            share(&|index| least.is_mapped[index]),
-            share(&|index| most.is_mapped[index]),
-        );
-        let (operators, all_macs) = share(&|_| true);
         let mapping = Self {
             places,
-            mapped: Share {
-                operators: (least_mapped.0, most_mapped.0),
-                macs: least_mapped.1.zip(most_mapped.1),
-            },
-            whole: Share {
-                operators: (operators, operators),
-                macs: all_macs.map(|macs| (macs, macs)),
-            },
+            mapped_operators: (counts(&least.is_mapped), counts(&most.is_mapped)),
+            macs: macs.map(|macs| macs.iter().sum()),
+            mapped_macs: sum(&least.is_mapped).zip(sum(&most.is_mapped)),
             cut: most.cut_by.iter().flatten().min().copied(),
             is_compiled: all.iter().any(is_compiled),
         };
         refusals(&all, &support, to);
-        cuts(&all, &most, macs.as_deref(), to);
+        cuts(&all, &most, macs, to);
         mapping
     }
 }

@@ -16,9 +16,9 @@ mod edge_tpu;
 mod floats;
 mod ranges;
 
-pub use edge_tpu::{Mapping, Place, Share};
+pub use edge_tpu::{Mapping, Place};
 
-use crate::model::{Candidate, Finding, Graph, Location, Report, Rule};
+use crate::model::{Candidate, EDGE_TPU_OPERATOR, Finding, Graph, Location, Report, Rule};
 use crate::ops::{self, FileTensors, MissingOperator, Node};
 
 /// What is known of a model without running it.
@@ -27,7 +27,7 @@ use crate::ops::{self, FileTensors, MissingOperator, Node};
 pub struct Lint {
     /// Every finding, in file order.
     pub report: Report,
-    /// Operators that have no kernel here; no rule looked at them.
+    /// Operators that have no kernel here and are not the Edge TPU's; no rule looked at them.
     pub missing: Vec<MissingOperator>,
     /// What an Edge TPU would take, where that was asked for.
     pub edge_tpu: Option<Mapping>,
@@ -48,7 +48,8 @@ pub struct Lint {
 pub fn lint(candidate: &Candidate, edge_tpu: bool) -> Lint {
     let graph = candidate.graph();
     let mut report = candidate.report().clone();
-    let missing = ops::check_graph(graph, &mut report);
+    let mut missing = ops::check_graph(graph, &mut report);
+    missing.retain(|operator| operator.kind.to_string() != EDGE_TPU_OPERATOR);
     for subgraph in 0..graph.subgraphs().len() {
         ranges::check(graph, subgraph, &mut report);
         floats::check(graph, subgraph, &mut report);

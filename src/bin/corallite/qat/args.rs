@@ -1,6 +1,6 @@
 //! What the user asked of `corallite qat`.
 
-use super::{Qat, compare, diff, fq, help, lint, qparams};
+use super::{Qat, budget, compare, diff, fq, help, lint, qparams};
 use crate::args::{Command, missing, print, value};
 use corallite::fixedpoint::Profile;
 use corallite::oracle::{FakeQuantProfile, Grid, Range};
@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 /// Reads which command is meant: its name, or the help that was asked for instead.
 pub fn parser_name(parser: &mut Parser) -> Result<Result<&'static str, Command>, Error> {
-    let commands = "expected qparams, fq, compare, diff or lint";
+    let commands = "expected qparams, fq, compare, diff, lint or budget";
     match parser.next()? {
         None => Err(format!("a command of qat is missing, {commands}").into()),
         Some(Short('h') | Long("help")) => Ok(Err(print(help::QAT))),
@@ -21,6 +21,7 @@ pub fn parser_name(parser: &mut Parser) -> Result<Result<&'static str, Command>,
             "compare" => Ok(Ok("qat compare")),
             "diff" => Ok(Ok("qat diff")),
             "lint" => Ok(Ok("qat lint")),
+            "budget" => Ok(Ok("qat budget")),
             other => Err(format!("unknown command of qat {other:?}, {commands}").into()),
         },
         Some(option) => Err(option.unexpected()),
@@ -34,6 +35,7 @@ pub fn parse(name: &str, parser: Parser) -> Result<Command, Error> {
         "qat compare" => compare(parser),
         "qat diff" => diff(parser),
         "qat lint" => lint(parser),
+        "qat budget" => budget(parser),
         _ => qparams(parser),
     }
 }
@@ -204,6 +206,22 @@ fn lint(mut parser: Parser) -> Result<Command, Error> {
     Ok(Command::Qat(Qat::Lint(lint::Options {
         model: model.ok_or_else(|| missing("MODEL"))?,
         edge_tpu,
+        json,
+    })))
+}
+
+fn budget(mut parser: Parser) -> Result<Command, Error> {
+    let (mut model, mut json) = (None, false);
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Short('h') | Long("help") => return Ok(print(help::BUDGET)),
+            Long("json") => json = true,
+            Value(file) if model.is_none() => model = Some(PathBuf::from(file)),
+            _ => return Err(argument.unexpected()),
+        }
+    }
+    Ok(Command::Qat(Qat::Budget(budget::Options {
+        model: model.ok_or_else(|| missing("MODEL"))?,
         json,
     })))
 }

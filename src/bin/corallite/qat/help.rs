@@ -12,6 +12,7 @@ commands:
   compare   training's activations against the integer model's, layer by layer
   diff      two models, or one in two arithmetics, layer by layer
   lint      what is wrong or wasted in a model, and what an Edge TPU cannot take
+  budget    how far rounding may take each layer from the one that was trained
 
 `corallite qat COMMAND --help` explains a command.
 ";
@@ -119,4 +120,20 @@ usage: corallite qat lint MODEL [--edgetpu] [--json]
 
 Exit code 0 without errors (warnings alone are none; what does not map is a warning), 1 with errors or when the file is no
 model. `corallite rules` prints the rules.
+";
+
+/// Of `corallite qat budget`.
+pub const BUDGET: &str = "\
+Tells per layer, from the model alone, how far rounding may take it from the layer that was trained, and what to expect of
+all layers together.
+
+usage: corallite qat budget MODEL [--json]
+
+      --json             {\"layers\": [{operator, kind, tensor, name, multiplier, bound_lsb, local_rms_lsb, rms_lsb}]}
+  -h, --help             this text
+
+Columns, in LSB of the tensor: M is input scale * weight scale / output scale, the largest of all channels; bound how far the
+layer may be off alone, on training's own input: 0.5 + M/2 + 2^-(s+1) from the real number for operators with weights, from
+training's code for others. local RMS and RMS predict the differences that the layer adds and those that arrive there: of the
+order of magnitude of what `qat compare` measures. A dash stands where an operator's arithmetic is not modelled.
 ";

@@ -86,19 +86,18 @@ fn conclusion(candidate: &Candidate, mapping: &Mapping) -> String {
     if mapping.is_compiled {
         return "the model is compiled already: lint the one that it was compiled from".to_owned();
     }
-    let (least, most) = mapping.mapped.operators;
+    let (least, most) = mapping.mapped_operators;
     let mut text = format!(
         "Edge TPU: {} of {} operators",
         span(least, most),
-        mapping.whole.operators.0
+        mapping.places.len()
     );
-    text += &match mapping.mapped_percent() {
-        Some((least, most)) => format!(
-            ", {} % of the multiply-accumulates",
-            span(format!("{least:.1}"), format!("{most:.1}"))
-        ),
-        None => ", multiply-accumulates not counted: the model does not run here".to_owned(),
-    };
+    if let Some((least, most)) = mapping.mapped_percent() {
+        let span = span(format!("{least:.1}"), format!("{most:.1}"));
+        let _ = write!(text, ", {span} % of the multiply-accumulates");
+    } else if mapping.macs.is_none() {
+        text += ", multiply-accumulates not counted: the model does not run here";
+    }
     if let Some(cut) = mapping.cut {
         let kind = &candidate.graph().subgraphs()[0].operators[cut].kind;
         let _ = write!(text, "; the graph is cut at operator {cut} {kind}");
@@ -141,15 +140,14 @@ fn mapping_json(mapping: &Mapping) -> Value {
             Place::BehindCut => "behind_cut",
         })
         .collect();
-    let range = |(least, most): (Value, Value)| json!({ "least": least, "most": most });
-    let (operators, macs) = (mapping.mapped.operators, mapping.mapped.macs);
+    let range = |least: Value, most: Value| json!({ "least": least, "most": most });
+    let (least, most) = mapping.mapped_operators;
     json!({
         "places": places,
-        "operators": mapping.whole.operators.0,
-        "mapped_operators": range((operators.0.into(), operators.1.into())),
-        "macs": mapping.whole.macs.map(|macs| macs.0),
-        "mapped_macs": macs.map(|macs| range((macs.0.into(), macs.1.into()))),
-        "mapped_percent": mapping.mapped_percent().map(|(l, m)| range((l.into(), m.into()))),
+        "mapped_operators": range(least.into(), most.into()),
+        "macs": mapping.macs,
+        "mapped_macs": mapping.mapped_macs.map(|(l, m)| range(l.into(), m.into())),
+        "mapped_percent": mapping.mapped_percent().map(|(l, m)| range(l.into(), m.into())),
         "cut": mapping.cut,
         "is_compiled": mapping.is_compiled,
     })

@@ -1,6 +1,7 @@
 //! `corallite qat`: the numbers of quantization-aware training.
 
 mod args;
+mod budget;
 mod compare;
 mod diff;
 mod failure;
@@ -27,6 +28,8 @@ pub enum Qat {
     Diff(diff::Options),
     /// `corallite qat lint`.
     Lint(lint::Options),
+    /// `corallite qat budget`.
+    Budget(budget::Options),
 }
 
 /// Runs the command.
@@ -37,5 +40,6 @@ pub fn execute(command: &Qat) -> Result<ExitCode, Failure> {
         Qat::Compare(options) => compare::compare(options),
         Qat::Diff(options) => diff::diff(options),
         Qat::Lint(options) => lint::lint(options),
+        Qat::Budget(options) => budget::budget(options),
     }
 }
