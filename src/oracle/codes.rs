@@ -28,7 +28,7 @@ pub struct Codes {
 }
 
 impl Codes {
-    /// The grid of a tensor of 8 or 16 bits with one scale above zero; `None` of other tensors.
+    /// The grid of a tensor of 8 or 16 bits with one finite scale above zero; `None` of other tensors.
     pub fn of(tensor: &Tensor) -> Option<Self> {
         let quantization = tensor.quantization.as_deref()?;
         let is_activation = matches!(
@@ -38,7 +38,8 @@ impl Codes {
         if quantization.is_per_channel() || !is_activation {
             return None;
         }
-        let scale = quantization.scale().filter(|&scale| scale > 0.0)?;
+        let scale = quantization.scale();
+        let scale = scale.filter(|scale| scale.is_finite() && *scale > 0.0)?;
         Some(Self {
             scale: scale.into(),
             zero_point: quantization.zero_point(),

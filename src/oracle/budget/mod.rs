@@ -1,13 +1,13 @@
 //! How far an integer model may be from the one that was trained, before either runs.
 //!
 //! Two numbers per layer. The *bound* says what rounding can do to this layer alone, on the training side's own input: the
-//! error law of [`law`](crate::oracle::law), or the operator's tolerance. The *predicted RMS* says what all layers up to here
+//! error law of [`law`], or the operator's tolerance. The *predicted RMS* says what all layers up to here
 //! make of it together. It follows variances, not worst cases: the sum of all that could go wrong at once passes the range
 //! of a tensor after three layers and says nothing.
 //!
 //! | file | content |
 //! | --- | --- |
-//! | `errors.rs` | [`Errors`](errors::Errors): the differences in a tensor, as moments |
+//! | `errors.rs` | the differences in a tensor, as moments |
 //! | `propagate.rs` | what each operator makes of them |
 //!
 //! What is assumed, because no data is read: differences of different elements are independent; values lie anywhere between
