@@ -11,8 +11,6 @@ pub const PROFILES: [Profile; 2] = [Profile::Tflite, Profile::Litert];
 
 /// All cases of one operator.
 pub struct Archive {
-    /// The operator's name.
-    pub operator: String,
     /// What the cases were drawn with.
     pub seed: u64,
     pub cases: Vec<Case>,
@@ -55,12 +53,16 @@ pub struct Output {
     pub bytes: Vec<u8>,
 }
 
-/// The archives of a folder, by operator.
-pub fn read_folder(folder: &Path) -> Vec<Archive> {
+/// The archives of a folder, by operator: those that `is_wanted` takes by the operator's name.
+pub fn read_folder(folder: &Path, is_wanted: impl Fn(&str) -> bool) -> Vec<Archive> {
     let entries = std::fs::read_dir(folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
     let mut paths: Vec<PathBuf> = entries
         .map(|entry| entry.expect("entry").path())
         .filter(|path| path.extension().is_some_and(|e| e == "cases"))
+        .filter(|path| {
+            path.file_stem()
+                .is_some_and(|name| is_wanted(&name.to_string_lossy()))
+        })
         .collect();
     paths.sort();
     paths.iter().map(|path| read(path)).collect()
@@ -76,11 +78,7 @@ fn read(path: &Path) -> Archive {
     let mut reader = Reader(&content);
     let cases = (0..count).map(|_| reader.case()).collect();
     assert!(reader.0.is_empty(), "{}", path.display());
-    Archive {
-        operator: path.file_stem().expect("name").to_string_lossy().into(),
-        seed,
-        cases,
-    }
+    Archive { seed, cases }
 }
 
 struct Reader<'a>(&'a [u8]);
