@@ -213,22 +213,31 @@ impl<L: Lanes> Scales<L> {
         left: [L::Words; B],
         right: [L::Words; B],
     ) -> [[L::Sum; 2]; B] {
-        let scaled = |words: L::Words, by: &Scale<L>| {
-            let widened = lanes.last_tap([by.zero; 2], words, self.ones);
-            widened.map(|sum| lanes.scale(sum, by.multiplier, by.left, by.right, self.none))
-        };
-        let left = left.map(|words| scaled(words, &self.operands[0]));
-        let right = right.map(|words| scaled(words, &self.operands[1]));
-        let by = &self.output;
-        std::array::from_fn(|block| {
-            std::array::from_fn(|half| {
-                let (left, right) = (left[block][half], right[block][half]);
+        // Loops, because `map` of an array may stay a call, and a call loses the vectors.
+        let mut codes = [[self.none; 2]; B];
+        for block in 0..B {
+            let left = self.operand(lanes, left[block], 0);
+            let right = self.operand(lanes, right[block], 1);
+            for half in 0..2 {
                 let sum = match SUBTRACT {
-                    true => lanes.subtract(left, right),
-                    false => lanes.add(left, right),
+                    true => lanes.subtract(left[half], right[half]),
+                    false => lanes.add(left[half], right[half]),
                 };
-                lanes.scale(sum, by.multiplier, by.left, by.right, by.zero)
-            })
-        })
+                let by = &self.output;
+                codes[block][half] = lanes.scale(sum, by.multiplier, by.left, by.right, by.zero);
+            }
+        }
+        codes
+    }
+
+    /// The scaled words of an operand.
+    #[inline(always)]
+    fn operand(&self, lanes: L, words: L::Words, number: usize) -> [L::Sum; 2] {
+        let by = &self.operands[number];
+        let [first, second] = lanes.last_tap([by.zero; 2], words, self.ones);
+        [
+            lanes.scale(first, by.multiplier, by.left, by.right, self.none),
+            lanes.scale(second, by.multiplier, by.left, by.right, self.none),
+        ]
     }
 }
