@@ -159,6 +159,11 @@ fn the_rules_match_vendor_and_product_together() {
             Err(_) => eprintln!("SKIPPED: {program} {}: not installed", arguments[0]),
             Ok(output) => {
                 let words = String::from_utf8_lossy(&output.stderr);
+                // udevadm learned to verify in systemd 254.
+                if words.contains("Unknown command verb") {
+                    eprintln!("SKIPPED: {program} {}: too old", arguments[0]);
+                    continue;
+                }
                 // The example's program is not there, which is all it may find.
                 let others = words
                     .lines()

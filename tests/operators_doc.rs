@@ -15,7 +15,7 @@ const NOT_OPERATORS: [BuiltinOperator; 3] = [
     BuiltinOperator::PLACEHOLDER_FOR_GREATER_OP_CODES,
 ];
 
-/// Why operators of the schema are refused. Which resolvers have them, and for which types, was asked of the peers that
+/// Why operators of the schema are refused. Which resolvers have them was asked of the peers that
 /// `tests/conformance` uses, with `OpResolverType.BUILTIN_REF`.
 const REFUSED: &[(&str, &[BuiltinOperator])] = &[
     (

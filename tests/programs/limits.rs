@@ -21,6 +21,7 @@ fn a_loop_without_end_ends_at_the_limit() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "a hundred inferences take minutes under Miri")]
 fn inferences_that_fail_take_no_memory_along() {
     // Without end, what is carried grows by an element a round.
     let condition = Subgraph {
