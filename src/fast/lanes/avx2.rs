@@ -112,17 +112,28 @@ impl Lanes for Avx2 {
 
     #[inline(always)]
     unsafe fn load_words(self, from: *const u8, len: usize, signed: bool) -> __m256i {
-        let mut bytes = [0u8; 16];
-        if len == 16 {
+        let bytes = match len {
             // SAFETY: the caller promises `len` bytes.
-            bytes = unsafe { from.cast::<[u8; 16]>().read() };
-        } else {
-            // SAFETY: the caller promises `len` bytes.
-            bytes[..len].copy_from_slice(unsafe { std::slice::from_raw_parts(from, len) });
-        }
-        let bytes = bytes.as_ptr().cast::<__m128i>();
-        // SAFETY: the array has sixteen bytes.
-        let bytes = unsafe { bytes.read_unaligned() };
+            16 => unsafe { from.cast::<[u64; 2]>().read_unaligned() },
+            8..16 => {
+                // SAFETY: as above; the second eight end where the bytes end.
+                let first = unsafe { from.cast::<u64>().read_unaligned() };
+                let end = from.wrapping_add(len - 8).cast::<u64>();
+                // SAFETY: as above.
+                let last = unsafe { end.read_unaligned() };
+                // What the first eight have already is shifted out.
+                let rest = last.checked_shr(8 * (16 - len as u32)).unwrap_or(0);
+                [first, rest]
+            }
+            _ => {
+                let mut bytes = [0u8; 16];
+                // SAFETY: the caller promises `len` bytes.
+                bytes[..len].copy_from_slice(unsafe { std::slice::from_raw_parts(from, len) });
+                bytemuck::must_cast(bytes)
+            }
+        };
+        // SAFETY: any sixteen bytes are a vector.
+        let bytes = unsafe { std::mem::transmute::<[u64; 2], __m128i>(bytes) };
         if signed {
             self.widen_signed(bytes)
         } else {

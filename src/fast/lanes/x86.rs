@@ -45,7 +45,13 @@ pub fn write_128(bytes: __m128i, to: &mut [u8]) {
     };
     // SAFETY: either place has sixteen bytes.
     unsafe { target.cast::<__m128i>().write_unaligned(bytes) };
-    if !whole {
-        to.copy_from_slice(&array[..to.len()]);
+    match to.len() {
+        16.. => {}
+        // Two writes of eight, which may overlap, in place of a loop.
+        len @ 8.. => {
+            to[..8].copy_from_slice(&array[..8]);
+            to[len - 8..].copy_from_slice(&array[len - 8..len]);
+        }
+        len => to.copy_from_slice(&array[..len]),
     }
 }
