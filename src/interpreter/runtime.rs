@@ -188,14 +188,19 @@ impl Budget {
 
 /// Units of work of an operator whose operands have the shapes `inputs`: its multiply-accumulate operations, the elements
 /// it reads, looks at again and writes, and one for itself. An alias does nothing.
-pub(super) fn work<'a>(prepared: &Prepared, inputs: impl Iterator<Item = &'a Shape>) -> u64 {
+pub(super) fn work<'a>(prepared: &'a Prepared, inputs: impl Iterator<Item = &'a Shape>) -> u64 {
     if prepared.kernel.is_none() && prepared.control.is_none() {
         return 1;
     }
-    let written: usize = prepared.outputs.iter().map(Shape::count).sum();
-    let elements = inputs.map(Shape::count).sum::<usize>() + written;
+    // Loops over outer axes go round where an inner axis is empty, too.
+    let positions = |shape: &Shape| {
+        let dims = shape.dims().iter().map(|&dim| dim.max(1) as u64);
+        dims.fold(1, u64::saturating_mul)
+    };
     let Work { macs, visits } = prepared.work;
-    [macs, visits, elements as u64]
-        .into_iter()
+    inputs
+        .chain(&prepared.outputs)
+        .map(positions)
+        .chain([macs, visits])
         .fold(1, u64::saturating_add)
 }

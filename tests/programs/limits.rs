@@ -189,3 +189,22 @@ fn subgraphs_that_double_at_each_level_are_refused() {
     let expected = "subgraphs run one another at so many places that more than 200000 operators would have to be prepared";
     assert!(error.to_string().starts_with(expected), "{error}");
 }
+
+/// Nothing is padded, and yet a loop over the first axis would go round two thousand million times.
+#[test]
+fn empty_tensors_with_a_long_axis_are_work() {
+    let long = [i32::MAX, 0];
+    let model = load(&Model {
+        tensors: vec![tensor(&long), constant(&[2, 2], &[0; 4]), tensor(&long)],
+        operators: vec![Operator::new(PAD, &[0, 1], &[2])],
+        inputs: vec![0],
+        outputs: vec![2],
+        ..Model::default()
+    });
+    let error = Interpreter::builder(&model).work_limit(1 << 30).build();
+    let text = error.err().expect("too much work").to_string();
+    assert!(
+        text.contains("more than 1073741824 units of work"),
+        "{text}"
+    );
+}
