@@ -25,10 +25,7 @@ pub(super) const DEF: OpDef = OpDef {
 
 fn check(node: &Node<'_>, report: &mut Report) {
     check::same_quantization(node, report);
-    if let (Ok(update), Ok(output)) = (node.input(UPDATE, "update"), node.output(OUTPUT, "output"))
-    {
-        check::same_as(node, &update, &output, report);
-    }
+    check::same_as_operand(node, UPDATE, "update", report);
 }
 
 fn prepare(node: &Node<'_>, _: &Settings) -> Result<Prepared, PrepareError> {

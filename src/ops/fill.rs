@@ -5,7 +5,7 @@ use super::shared::{Integers, check, rows};
 use super::{
     EvalError, Kernel, KernelIo, Node, OpDef, PrepareError, Prepared, Settings, Views, required,
 };
-use crate::model::{BuiltinOperator, Report};
+use crate::model::BuiltinOperator;
 use crate::tensor::Shape;
 
 const DIMS: usize = 0;
@@ -17,7 +17,7 @@ pub(super) const DEF: OpDef = OpDef {
     name: "FILL",
     versions: 1..=5,
     types: rows![[Int32 _] -> _, [Int64 _] -> _ => sized],
-    check,
+    check: |node, report| check::same_as_operand(node, VALUE, "value", report),
     prepare: |node, _: &Settings| prepare_fill(node),
 };
 
@@ -33,12 +33,6 @@ pub(super) const DEF_ZEROS_LIKE: OpDef = OpDef {
         Ok(Prepared::constant(ZerosLike, input.shape))
     },
 };
-
-fn check(node: &Node<'_>, report: &mut Report) {
-    if let (Ok(value), Ok(output)) = (node.input(VALUE, "value"), node.output(OUTPUT, "output")) {
-        check::same_as(node, &value, &output, report);
-    }
-}
 
 fn prepare_fill(node: &Node<'_>) -> Result<Prepared, PrepareError> {
     let dims = node.input(DIMS, "dims")?;

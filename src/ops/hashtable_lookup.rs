@@ -5,7 +5,7 @@ use super::{
     EvalError, Kernel, KernelIo, Node, OpDef, PrepareError, Prepared, Settings, TypeRow, Views,
     required,
 };
-use crate::model::{BuiltinOperator, Report};
+use crate::model::BuiltinOperator;
 use crate::tensor::{Shape, TensorType as T};
 use std::cmp::Ordering;
 
@@ -15,31 +15,21 @@ const VALUE: usize = 2;
 const OUTPUT: usize = 0;
 const HITS: usize = 1;
 
-const fn row(types: &'static [T; 3], results: &'static [T; 2]) -> TypeRow {
-    TypeRow::new(types, results)
-}
-
 pub(super) const DEF: OpDef = OpDef {
     code: BuiltinOperator::HASHTABLE_LOOKUP,
     name: "HASHTABLE_LOOKUP",
     versions: 1..=1,
     types: &[
-        row(&[T::Int32, T::Int32, T::Int8], &[T::Int8, T::UInt8]),
-        row(&[T::Int32, T::Int32, T::UInt8], &[T::UInt8, T::UInt8]),
-        row(&[T::Int32, T::Int32, T::Int16], &[T::Int16, T::UInt8]),
-        row(&[T::Int32, T::Int32, T::Int32], &[T::Int32, T::UInt8]),
-        row(&[T::Int32, T::Int32, T::Int64], &[T::Int64, T::UInt8]),
-        row(&[T::Int32, T::Int32, T::Float32], &[T::Float32, T::UInt8]),
+        TypeRow::new(&[T::Int32, T::Int32, T::Int8], &[T::Int8, T::UInt8]),
+        TypeRow::new(&[T::Int32, T::Int32, T::UInt8], &[T::UInt8, T::UInt8]),
+        TypeRow::new(&[T::Int32, T::Int32, T::Int16], &[T::Int16, T::UInt8]),
+        TypeRow::new(&[T::Int32, T::Int32, T::Int32], &[T::Int32, T::UInt8]),
+        TypeRow::new(&[T::Int32, T::Int32, T::Int64], &[T::Int64, T::UInt8]),
+        TypeRow::new(&[T::Int32, T::Int32, T::Float32], &[T::Float32, T::UInt8]),
     ],
-    check,
+    check: |node, report| check::same_as_operand(node, VALUE, "value", report),
     prepare: |node, _: &Settings| prepare(node),
 };
-
-fn check(node: &Node<'_>, report: &mut Report) {
-    if let (Ok(value), Ok(output)) = (node.input(VALUE, "value"), node.output(OUTPUT, "output")) {
-        check::same_as(node, &value, &output, report);
-    }
-}
 
 fn prepare(node: &Node<'_>) -> Result<Prepared, PrepareError> {
     let lookup = node.input(LOOKUP, "lookup")?;

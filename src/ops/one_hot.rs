@@ -28,13 +28,8 @@ pub(super) const DEF: OpDef = OpDef {
 
 /// Both values are stored as the result is.
 fn check(node: &Node<'_>, report: &mut Report) {
-    let Ok(output) = node.output(OUTPUT, "output") else {
-        return;
-    };
     for (slot, operand) in [(ON_VALUE, "on_value"), (OFF_VALUE, "off_value")] {
-        if let Ok(value) = node.input(slot, operand) {
-            check::same_as(node, &value, &output, report);
-        }
+        check::same_as_operand(node, slot, operand, report);
     }
 }
 

@@ -19,10 +19,7 @@ pub(super) const DEF: OpDef = OpDef {
 
 fn check(node: &Node<'_>, report: &mut Report) {
     for slot in 0..node.operator().inputs.len() {
-        if let (Ok(input), Ok(output)) = (node.input(slot, "input"), node.output(OUTPUT, "output"))
-        {
-            check::same_as(node, &input, &output, report);
-        }
+        check::same_as_operand(node, slot, "input", report);
     }
 }
 

@@ -6,7 +6,7 @@ use super::shared::{Integers, rows};
 use super::{
     EvalError, Kernel, KernelIo, Node, OpDef, PrepareError, Prepared, Settings, Views, required,
 };
-use crate::model::{BuiltinOperator, Report};
+use crate::model::BuiltinOperator;
 use crate::ops::shared::check;
 use crate::tensor::{Element, MAX_RANK, Shape, TensorType as T};
 use std::marker::PhantomData;
@@ -21,18 +21,9 @@ pub(super) const DEF: OpDef = OpDef {
     name: "SCATTER_ND",
     versions: 1..=1,
     types: rows![[Int32 _ Int32] -> _ => Int8 UInt8 Int32 Int64 Float32 Bool;],
-    check,
+    check: |node, report| check::same_as_operand(node, UPDATES, "updates", report),
     prepare,
 };
-
-fn check(node: &Node<'_>, report: &mut Report) {
-    if let (Ok(updates), Ok(output)) = (
-        node.input(UPDATES, "updates"),
-        node.output(OUTPUT, "output"),
-    ) {
-        check::same_as(node, &updates, &output, report);
-    }
-}
 
 fn prepare(node: &Node<'_>, _: &Settings) -> Result<Prepared, PrepareError> {
     let indices = node.input(INDICES, "indices")?;

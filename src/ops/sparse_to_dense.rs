@@ -6,7 +6,7 @@ use super::shared::{Integers, check, rows};
 use super::{
     EvalError, Kernel, KernelIo, Node, OpDef, PrepareError, Prepared, Settings, Views, required,
 };
-use crate::model::{BuiltinOperator, Report};
+use crate::model::BuiltinOperator;
 use crate::tensor::{MAX_RANK, Shape};
 
 const INDICES: usize = 0;
@@ -25,16 +25,9 @@ pub(super) const DEF: OpDef = OpDef {
         [Int64 Int32 _ _] -> _ => Int8 UInt8 Int32 Int64 Float32;
         [Int64 Int64 _ _] -> _ => Int8 UInt8 Int32 Int64 Float32;
     ],
-    check,
+    check: |node, report| check::same_as_operand(node, VALUES, "values", report),
     prepare: |node, _: &Settings| prepare(node),
 };
-
-fn check(node: &Node<'_>, report: &mut Report) {
-    if let (Ok(values), Ok(output)) = (node.input(VALUES, "values"), node.output(OUTPUT, "output"))
-    {
-        check::same_as(node, &values, &output, report);
-    }
-}
 
 /// Indices are `[positions, axes]`, or `[positions]` of a single axis, or one number.
 fn prepare(node: &Node<'_>) -> Result<Prepared, PrepareError> {

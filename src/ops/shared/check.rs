@@ -29,7 +29,12 @@ pub fn none(_: &Node<'_>, _: &mut Report) {}
 
 /// Result 0 has exactly the scale and zero point of operand 0: the operator moves numbers and computes none.
 pub fn same_quantization(node: &Node<'_>, to: &mut Report) {
-    if let (Ok(input), Ok(output)) = (node.input(0, "input"), node.output(0, "output")) {
+    same_as_operand(node, 0, "input", to);
+}
+
+/// Result 0 has exactly the scale and zero point of operand `slot`.
+pub fn same_as_operand(node: &Node<'_>, slot: usize, operand: &'static str, to: &mut Report) {
+    if let (Ok(input), Ok(output)) = (node.input(slot, operand), node.output(0, "output")) {
         same_as(node, &input, &output, to);
     }
 }
