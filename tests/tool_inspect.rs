@@ -5,6 +5,7 @@ mod model_builder;
 mod tool;
 
 use model_builder::{CUSTOM, INT8, Model, Operator, Signature, Tensor, doubling};
+use model_builder::{Dimension, SparseIndices, Sparsity};
 use serde_json::{Value, json};
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -66,7 +67,7 @@ fn json_describes_the_whole_file() {
     let weights = json!({
         "index": 1, "name": "weights", "type": "int8", "shape": [1, 1, 1, 1], "shape_signature": null,
         "quantization": { "scales": [1.0], "zero_points": [0], "axis": 0 },
-        "variable": false, "role": "constant", "constant_bytes": 1,
+        "variable": false, "role": "constant", "constant_bytes": 1, "stored_elements": null,
     });
     assert_eq!(subgraph["tensors"][1], weights);
     let operator = &subgraph["operators"][0];
@@ -91,6 +92,41 @@ fn json_describes_the_whole_file() {
         json!({ "name": "min_runtime_version", "bytes": 8 })
     );
     assert!(found["model_metadata"]["error"].is_string(), "{found}");
+}
+
+/// One weight of two, (5 0), is stored.
+#[test]
+fn sparse_constants_say_what_is_stored() {
+    let mut model = doubling();
+    model.tensors[1].shape = vec![2, 1, 1, 1];
+    model.tensors[1].data = Some(vec![5]);
+    let level = |format, dense_size, rows| Dimension {
+        format,
+        dense_size,
+        rows,
+    };
+    let rows = [vec![0, 1], vec![0]].map(SparseIndices::U8);
+    model.tensors[1].sparsity = Some(Sparsity {
+        traversal_order: vec![0, 1, 2, 3],
+        block_map: vec![],
+        dim_metadata: vec![
+            level(1, 0, Some(rows)),
+            level(0, 1, None),
+            level(0, 1, None),
+            level(0, 1, None),
+        ],
+    });
+    let folder = Folder::new();
+    let path = folder.write("model.tflite", model.to_bytes());
+    let weights = &inspect(&path)["subgraphs"][0]["tensors"][1];
+    assert_eq!(weights["role"], "constant");
+    assert_eq!(weights["constant_bytes"], 2);
+    assert_eq!(weights["stored_elements"], 1);
+    let ran = on_model("inspect", &path, &[]);
+    assert!(
+        ran.succeeded()
+            .contains("constant, 1 of 2 stored  weights\n")
+    );
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Why a file is no model.
 
 use super::report::Report;
+use super::sparse::SparseError;
 use crate::schema::RootError;
 use crate::tensor::{ShapeError, TensorType};
 use std::fmt;
@@ -51,8 +52,12 @@ pub enum LoadError {
         found: usize,
         expected: usize,
     },
-    /// A tensor's sparse encoding is not supported.
-    Sparse { subgraph: usize, tensor: usize },
+    /// A tensor's sparse encoding contradicts itself or the tensor, or claims too much memory.
+    Sparse {
+        subgraph: usize,
+        tensor: usize,
+        source: SparseError,
+    },
     /// An operator version below 1.
     OperatorVersion { place: Place, found: i32 },
     /// A custom operator without a name.
@@ -143,10 +148,21 @@ impl fmt::Display for LoadError {
                 f,
                 "subgraph {subgraph}, tensor {tensor}: {found} bytes of {ty} data found, expected {expected}; {DAMAGED}"
             ),
-            Self::Sparse { subgraph, tensor } => write!(
-                f,
-                "subgraph {subgraph}, tensor {tensor}: sparse encoding found, expected dense data; convert without sparsity"
-            ),
+            Self::Sparse {
+                subgraph,
+                tensor,
+                source,
+            } => {
+                let remedy = if source.is_unsupported() {
+                    "convert without sparsity"
+                } else {
+                    DAMAGED
+                };
+                write!(
+                    f,
+                    "subgraph {subgraph}, tensor {tensor}, sparsity: {source}; {remedy}"
+                )
+            }
             Self::OperatorVersion { place, found } => {
                 write!(
                     f,
@@ -188,6 +204,7 @@ impl std::error::Error for LoadError {
             Self::File { source, .. } => Some(source),
             Self::Structure { source } => Some(source),
             Self::Shape { source, .. } => Some(source),
+            Self::Sparse { source, .. } => Some(source),
             _ => None,
         }
     }

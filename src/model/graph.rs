@@ -50,6 +50,8 @@ pub struct Tensor {
     pub quantization: Option<Box<Quantization>>,
     /// Whether the tensor keeps its value from one inference to the next.
     pub is_variable: bool,
+    /// How many elements the file stores, where it does so sparsely; [`Graph::data`] is dense all the same.
+    pub stored_elements: Option<usize>,
     pub(super) name: Range<usize>,
     pub(super) data: Option<Data>,
 }
@@ -61,6 +63,8 @@ pub enum Data {
     File(Range<usize>),
     /// In a copy, because the file has them at an address that is no multiple of the element size.
     Aligned(Box<[u64]>, usize),
+    /// In memory of its own, because the file stores it sparsely.
+    Dense(Box<[u64]>, usize),
 }
 
 /// Name of the custom operators that the Edge TPU compiler leaves in a model.
@@ -206,7 +210,9 @@ impl Graph {
     pub fn data<'a>(&'a self, tensor: &'a Tensor) -> Option<&'a [u8]> {
         match tensor.data.as_ref()? {
             Data::File(range) => Some(self.range(range)),
-            Data::Aligned(words, len) => bytemuck::cast_slice::<u64, u8>(words).get(..*len),
+            Data::Aligned(words, len) | Data::Dense(words, len) => {
+                bytemuck::cast_slice::<u64, u8>(words).get(..*len)
+            }
         }
     }
 

@@ -6,6 +6,7 @@ use super::error::{LoadError, Place};
 use super::graph::{Data, Graph, Metadata, Operator, OperatorKind, ResourceName, Subgraph, Tensor};
 use super::report::Report;
 use super::signatures::signatures;
+use super::sparse::{Sparse, SparseError, dense_limit};
 use super::verify;
 use crate::schema::tflite::{self as schema, BuiltinOperator};
 use crate::schema::{StableBytes, verifier_options};
@@ -168,6 +169,7 @@ fn read(bytes: FileBytes) -> Result<Graph, LoadError> {
         buffers: buffers(file.bytes(), model)?,
         codes: operator_codes(model)?,
         variables: HashMap::new(),
+        dense: 0,
     };
     let subgraphs = reader.subgraphs()?;
     check_calls(&subgraphs)?;
@@ -261,6 +263,8 @@ struct Reader<'a> {
     codes: Vec<(OperatorKind, i32)>,
     /// Numbers of the resource variables met so far.
     variables: HashMap<ResourceName, usize>,
+    /// Bytes of the sparse constants that were expanded so far.
+    dense: usize,
 }
 
 impl<'a> Reader<'a> {
@@ -316,17 +320,11 @@ impl<'a> Reader<'a> {
     }
 
     fn tensor(
-        &self,
+        &mut self,
         subgraph: usize,
         index: usize,
         table: schema::Tensor<'a>,
     ) -> Result<Tensor, LoadError> {
-        if table.sparsity().is_some() {
-            return Err(LoadError::Sparse {
-                subgraph,
-                tensor: index,
-            });
-        }
         let ty = tensor_type(table.type_());
         let dims: Vec<i32> = table.shape().iter().flatten().collect();
         let signature: Vec<i32> = table.shape_signature().iter().flatten().collect();
@@ -363,7 +361,18 @@ impl<'a> Reader<'a> {
                 });
             }
         };
-        let data = if buffer.is_empty() {
+        let mut stored_elements = None;
+        let data = if let Some(encoding) = table.sparsity() {
+            let sparse = Sparse::new(encoding, ty, shape, &self.file[buffer]);
+            let sparse = sparse.and_then(|sparse| self.within_limit(sparse));
+            let sparse = sparse.map_err(|source| LoadError::Sparse {
+                subgraph,
+                tensor: index,
+                source,
+            })?;
+            stored_elements = Some(sparse.elements());
+            Some(Data::Dense(sparse.expand(), sparse.dense_bytes()))
+        } else if buffer.is_empty() {
             None
         } else {
             Some(self.data(subgraph, index, ty, shape, buffer)?)
@@ -375,9 +384,21 @@ impl<'a> Reader<'a> {
             is_unranked: !table.has_rank() && shape.rank() == 0,
             quantization: table.quantization().and_then(quantization).map(Box::new),
             is_variable: table.is_variable(),
+            stored_elements,
             name: self.range_of(table.name()),
             data,
         })
+    }
+
+    /// Counts what a sparse constant becomes.
+    fn within_limit(&mut self, sparse: Sparse<'a>) -> Result<Sparse<'a>, SparseError> {
+        let bytes = self.dense.saturating_add(sparse.dense_bytes());
+        let limit = dense_limit(self.file.len());
+        if bytes > limit {
+            return Err(SparseError::TooLarge { bytes, limit });
+        }
+        self.dense = bytes;
+        Ok(sparse)
     }
 
     fn data(

@@ -13,6 +13,7 @@ mod metadata;
 mod report;
 pub mod rules;
 mod signatures;
+mod sparse;
 mod verify;
 pub mod write;
 
@@ -25,5 +26,6 @@ pub use graph::{
 pub use load::{Candidate, Model};
 pub use report::{Finding, Location, Report, Severity};
 pub use rules::Rule;
+pub use sparse::{SparseError, SparsePlace};
 
 pub use crate::schema::tflite::BuiltinOperator;

@@ -13,6 +13,7 @@ pub const INT64: i8 = 4;
 pub const BOOL: i8 = 6;
 pub const INT16: i8 = 7;
 pub const INT8: i8 = 9;
+pub const INT4: i8 = 17;
 pub const RESOURCE: i8 = 13;
 
 /// Numbers of TFLite's operators.
@@ -34,9 +35,36 @@ pub struct Tensor {
     pub scales: Vec<f32>,
     pub zero_points: Vec<i64>,
     pub axis: i32,
+    /// How the data are stored, where that is sparsely.
+    pub sparsity: Option<Sparsity>,
     pub is_variable: bool,
     /// Whether even the number of axes is open.
     pub is_unranked: bool,
+}
+
+/// A sparse encoding, its fields as the schema names them.
+#[derive(Clone, Default)]
+pub struct Sparsity {
+    pub traversal_order: Vec<i32>,
+    pub block_map: Vec<i32>,
+    pub dim_metadata: Vec<Dimension>,
+}
+
+/// A level of a sparse encoding.
+#[derive(Clone, Default)]
+pub struct Dimension {
+    pub format: i8,
+    pub dense_size: i32,
+    /// `array_segments` and `array_indices`.
+    pub rows: Option<[SparseIndices; 2]>,
+}
+
+/// A vector of indices, in one of its three widths.
+#[derive(Clone)]
+pub enum SparseIndices {
+    I32(Vec<i32>),
+    U16(Vec<u16>),
+    U8(Vec<u8>),
 }
 
 /// One field of an option table.
@@ -133,6 +161,12 @@ impl Tensor {
     pub fn constant(mut self, data: &[u8]) -> Self {
         self.data = Some(data.to_vec());
         self
+    }
+
+    /// With a constant value that is stored sparsely.
+    pub fn sparse(mut self, data: &[u8], sparsity: Sparsity) -> Self {
+        self.sparsity = Some(sparsity);
+        self.constant(data)
     }
 
     /// With open axes: -1 in `signature`.
@@ -305,8 +339,53 @@ fn buffer(b: &mut Builder, data: Option<&[u8]>) -> Offset {
     })
 }
 
+impl Sparsity {
+    /// SparsityParameters: 0 traversal_order, 1 block_map, 2 dim_metadata.
+    fn write(&self, b: &mut Builder) -> Offset {
+        let order = vector(b, &self.traversal_order);
+        let map = vector(b, &self.block_map);
+        let levels: Vec<_> = self.dim_metadata.iter().map(|d| d.write(b)).collect();
+        let levels = vector(b, &levels);
+        table(b, |b| {
+            b.push_slot_always(slot(0), order);
+            b.push_slot_always(slot(1), map);
+            b.push_slot_always(slot(2), levels);
+        })
+    }
+}
+
+impl Dimension {
+    /// DimensionMetadata: 0 format, 1 dense_size, 2 and 3 array_segments, 4 and 5 array_indices.
+    fn write(&self, b: &mut Builder) -> Offset {
+        let rows = self
+            .rows
+            .as_ref()
+            .map(|rows| [rows[0].write(b), rows[1].write(b)]);
+        table(b, |b| {
+            b.push_slot_always::<i8>(slot(0), self.format);
+            b.push_slot_always::<i32>(slot(1), self.dense_size);
+            for (id, (member, values)) in [2, 4].into_iter().zip(rows.into_iter().flatten()) {
+                b.push_slot_always::<u8>(slot(id), member);
+                b.push_slot_always(slot(id + 1), values);
+            }
+        })
+    }
+}
+
+impl SparseIndices {
+    /// The number of the table in its union, and the table: 0 values.
+    fn write(&self, b: &mut Builder) -> (u8, Offset) {
+        let (member, values) = match self {
+            Self::I32(values) => (1, vector(b, values)),
+            Self::U16(values) => (2, vector(b, values)),
+            Self::U8(values) => (3, vector(b, values)),
+        };
+        (member, table(b, |b| b.push_slot_always(slot(0), values)))
+    }
+}
+
 impl Tensor {
-    /// Tensor: 0 shape, 1 type, 2 buffer, 3 name, 4 quantization, 5 is_variable, 7 shape_signature, 8 has_rank.
+    /// Tensor: 0 shape, 1 type, 2 buffer, 3 name, 4 quantization, 5 is_variable, 6 sparsity, 7 shape_signature, 8 has_rank.
     fn write(&self, b: &mut Builder, buffers: &mut Vec<Offset>) -> Offset {
         let shape = vector(b, &self.shape);
         let name = text(b, self.name);
@@ -328,6 +407,7 @@ impl Tensor {
                 b.push_slot_always::<i32>(slot(6), self.axis);
             })
         });
+        let sparsity = self.sparsity.as_ref().map(|s| s.write(b));
         table(b, |b| {
             b.push_slot_always(slot(0), shape);
             b.push_slot_always::<i8>(slot(1), self.ty);
@@ -337,6 +417,9 @@ impl Tensor {
                 b.push_slot_always(slot(4), quantization);
             }
             b.push_slot_always::<bool>(slot(5), self.is_variable);
+            if let Some(sparsity) = sparsity {
+                b.push_slot_always(slot(6), sparsity);
+            }
             if let Some(signature) = signature {
                 b.push_slot_always(slot(7), signature);
             }

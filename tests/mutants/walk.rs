@@ -35,6 +35,17 @@ const QUANTIZATION: &[Field] = &[
     Options,
     Scalar(4),
 ];
+/// Whatever width the entries have: some of the bytes are theirs.
+const SPARSE_INDICES: &[Field] = &[Scalars(1)];
+const DIMENSION: &[Field] = &[
+    Scalar(1),
+    Scalar(4),
+    Scalar(1),
+    Table(SPARSE_INDICES),
+    Scalar(1),
+    Table(SPARSE_INDICES),
+];
+const SPARSITY: &[Field] = &[Scalars(4), Scalars(4), Tables(DIMENSION)];
 const TENSOR: &[Field] = &[
     Scalars(4),
     Scalar(1),
@@ -42,7 +53,7 @@ const TENSOR: &[Field] = &[
     Skip,
     Table(QUANTIZATION),
     Scalar(1),
-    Options,
+    Table(SPARSITY),
     Scalars(4),
     Scalar(1),
 ];

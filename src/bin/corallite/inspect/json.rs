@@ -115,6 +115,7 @@ fn subgraph_json(inspection: &Inspection<'_>, number: usize, subgraph: &Subgraph
             value["name"] = json!(graph.tensor_name(tensor));
             value["role"] = json!(role(graph, subgraph, index, tensor));
             value["constant_bytes"] = json!(graph.data(tensor).map(<[u8]>::len));
+            value["stored_elements"] = json!(tensor.stored_elements);
             value
         })
         .collect();

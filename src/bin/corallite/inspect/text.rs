@@ -179,7 +179,10 @@ fn tensors(inspection: &Inspection<'_>, subgraph: &Subgraph, of: &str, text: &mu
             tensor.ty.to_string(),
             shape(tensor),
             quantization_of(tensor),
-            role(graph, subgraph, index, tensor).to_owned(),
+            match tensor.stored_elements {
+                Some(stored) => format!("constant, {stored} of {} stored", tensor.shape.count()),
+                None => role(graph, subgraph, index, tensor).to_owned(),
+            },
             graph.tensor_name(tensor).to_owned(),
         ]);
     }
