@@ -8,7 +8,7 @@ mod archive;
 mod corpus;
 mod mutants;
 
-use corallite::model::Candidate;
+use corallite::model::{Candidate, LoadError, SparseError};
 use corallite::{Interpreter, Model};
 use mutants::{Random, mutate, sites};
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -261,6 +261,30 @@ fn mutator_finds_the_numbers_of_a_model() {
         );
     }
     assert!(sites(b"no model").is_empty());
+}
+
+/// Mutants of sparse constants get as far as the rules on their encoding.
+#[test]
+fn mutator_reaches_sparse_encodings() {
+    let vectors = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance/vectors");
+    let archives = archive::read_folder(&vectors, |operator| operator == "DENSIFY");
+    let mut refusals = [0; 4];
+    for case in archives.iter().flat_map(|archive| &archive.cases) {
+        for seed in 0..200 {
+            let mut file = case.model.clone();
+            mutate(&mut file, &mut Random::new(seed));
+            if let Err(LoadError::Sparse { source, .. }) = Candidate::from_bytes(&file) {
+                let kind = match source {
+                    SparseError::Length { .. } => 0,
+                    SparseError::Number { place, .. } if place.entry.is_some() => 1,
+                    SparseError::Number { .. } => 2,
+                    _ => 3,
+                };
+                refusals[kind] += 1;
+            }
+        }
+    }
+    assert!(refusals.iter().all(|&count| count > 20), "{refusals:?}");
 }
 
 /// Every word leads 4096 bytes on, as an offset, and stands for 4096 entries, as a length: a subgraph of the 4096 has 4096

@@ -78,10 +78,6 @@ const REFUSED: &[(&str, &[BuiltinOperator])] = &[
         &[BuiltinOperator::CALL, BuiltinOperator::CONCAT_EMBEDDINGS],
     ),
     (
-        "sparse constants are refused: convert without sparsity",
-        &[BuiltinOperator::DENSIFY],
-    ),
-    (
         "not written yet; LiteRT has kernels, TFLite 2.14 has none",
         &[BuiltinOperator::DILATE, BuiltinOperator::REDUCE_WINDOW],
     ),

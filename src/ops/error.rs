@@ -34,6 +34,8 @@ pub enum PrepareError {
     ResultShape { source: ShapeError },
     /// An operand's value must be known before inference.
     NotConstant { operand: &'static str },
+    /// An operand must be a constant that the file stores sparsely.
+    NotSparse { operand: &'static str },
     /// An operand without the quantization parameters the arithmetic needs.
     NotQuantized { operand: &'static str },
     /// A multiplier that fixed point cannot hold.
@@ -84,6 +86,10 @@ impl fmt::Display for PrepareError {
             Self::NotConstant { operand } => write!(
                 f,
                 "operand {operand} is computed by the model, expected a constant; fix the value when converting"
+            ),
+            Self::NotSparse { operand } => write!(
+                f,
+                "operand {operand} is dense, expected a sparse constant; leave the operator out"
             ),
             Self::NotQuantized { operand } => write!(
                 f,

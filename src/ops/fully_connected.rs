@@ -133,6 +133,7 @@ fn prepare(node: &Node<'_>, settings: &Settings) -> Result<Prepared, PrepareErro
 /// The kernel for the operands' types and `rows` rows. `wide`: whether int16 activations have a 64-bit accumulator.
 ///
 /// Per-tensor weights have a multiplier from a float32 product, whatever their type: TFLite `kernels/fully_connected.cc`.
+/// Sparse weights, which are dense here, have a kernel of their own there, and in LiteRT no multiplier in double.
 fn kernel(
     problem: FullyConnected,
     rows: usize,
@@ -144,7 +145,8 @@ fn kernel(
     if scaled.input.ty == TensorType::Float32 {
         return Ok(float_kernel(problem, scaled));
     }
-    let fixed_in_litert = scaled.filter.ty == TensorType::Int16;
+    let is_sparse = scaled.filter.declared().stored_elements.is_some();
+    let fixed_in_litert = scaled.filter.ty == TensorType::Int16 || is_sparse;
     if settings.profile.fully_connected_in_double() && !fixed_in_litert {
         let stage = DoubleStage::new(scaled)?;
         let fast = fast_fully_connected(problem, rows, scaled, bias, stage.clone(), settings)?;

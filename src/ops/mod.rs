@@ -30,6 +30,7 @@ mod control_flow;
 mod conv_2d;
 mod conv_3d;
 mod cumsum;
+mod densify;
 mod depthwise_conv_2d;
 mod dequantize;
 mod detection_postprocess;

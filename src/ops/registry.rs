@@ -27,6 +27,7 @@ pub const OPERATORS: &[&OpDef] = &[
     &super::conv_3d::DEF,
     &super::elementwise::DEF_COS,
     &super::cumsum::DEF,
+    &super::densify::DEF,
     &super::depthwise_conv_2d::DEF,
     &super::space_to_depth::DEF_DEPTH_TO_SPACE,
     &super::dequantize::DEF,

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+import sparse
 from schema import TFLITE, file_bytes
 
 # NumPy's types of TFLite's; int4 is held in int8, one value each, and packed when the file is written.
@@ -75,6 +76,12 @@ class Subgraph:
     def constant(self, ty, data, quant=None):
         data = np.asarray(data, DTYPES[ty])
         return self._tensor(ty, data.shape, quant, data)
+
+    def sparse(self, ty, data, quant=None, **encoding):
+        """A constant that the file stores sparsely; `encoding` as `sparse.encode` takes it."""
+        data = np.asarray(data, DTYPES[ty])
+        values, table = sparse.encode(data, **encoding)
+        return self._tensor(ty, data.shape, quant, values, sparsity=table)
 
     def inner(self, ty, shape=(), quant=None):
         """A tensor between two operators."""
