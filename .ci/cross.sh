@@ -25,7 +25,7 @@ cross_tests=(bundled_model fixedpoint_vectors host_abi models edgetpu npy npz th
 cross_tests_32=(bundled_model fixedpoint_vectors host_abi models edgetpu)
 
 # Those that start programs of the target, which needs the kernel to know the emulator.
-worker_tests=(delegated isolation)
+worker_tests=(delegated isolation libedgetpu_log)
 
 # Tells the kernel which programs the emulator runs; false where it cannot be told.
 programs_start_emulated() {

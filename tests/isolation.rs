@@ -21,6 +21,7 @@ use corallite::ops::{DeviceFault, EvalError};
 use corallite::{Interpreter, Model};
 use model_builder::{INT8, UINT8};
 use standin::StandIn;
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 /// What the worker of every other test runs; a test that does nothing otherwise.
@@ -612,4 +613,51 @@ fn a_real_library_in_a_worker_names_the_absent_device() {
     let start = "usb /sys/bus/usb/devices/99-1: not plugged in: libedgetpu lists";
     assert!(error.to_string().starts_with(start), "{error}");
     assert_eq!(error.fault(), DeviceFault::Lost);
+}
+
+/// Gathers what libedgetpu tells in the workers.
+struct Gather(Mutex<Vec<String>>);
+
+static GATHERED: Gather = Gather(Mutex::new(Vec::new()));
+
+impl log::Log for Gather {
+    fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
+        metadata.target() == "libedgetpu"
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        if self.enabled(record.metadata()) {
+            let line = format!("{} {}", record.level(), record.args());
+            self.0.lock().expect("a line").push(line);
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+#[test]
+fn libedgetpu_tells_the_log_as_much_as_it_was_asked_to() {
+    log::set_logger(&GATHERED).expect("the only logger");
+    log::set_max_level(log::LevelFilter::Info);
+    let standin = StandIn::new(&[]);
+    let edge_tpu = isolation(&standin)
+        .verbosity(1)
+        .open(&stick())
+        .expect("a device");
+    let mut interpreter = interpreter(&edge_tpu, UINT8);
+    fill(&mut interpreter);
+    assert_works(&mut interpreter, "a worker that talks");
+    drop((interpreter, edge_tpu));
+    let line = "INFO Request [0]: Submitting request immediately. (driver/request.cc:1)";
+    let start = Instant::now();
+    while !GATHERED
+        .0
+        .lock()
+        .expect("lines")
+        .iter()
+        .any(|found| found == line)
+    {
+        assert!(start.elapsed() < PATIENCE, "no line: {:?}", GATHERED.0);
+        std::thread::sleep(Duration::from_millis(2));
+    }
 }

@@ -1,6 +1,7 @@
 //! The exported functions: `edgetpu_c.h`.
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::io::Write;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -14,11 +15,17 @@ static VERBOSITY: AtomicI32 = AtomicI32::new(0);
 /// How many delegates each listed device has; the lock is libedgetpu's manager mutex.
 static OPEN: Mutex<Vec<usize>> = Mutex::new(Vec::new());
 
-/// Prints a line of libedgetpu's log.
-fn log(level: i32, line: &str) {
+/// Prints a line of libedgetpu's log from this verbosity on.
+pub fn log(level: i32, line: &str) {
     if VERBOSITY.load(Ordering::SeqCst) >= level {
-        eprintln!("I {line}");
+        print('I', line);
     }
+}
+
+/// Prints a line of this severity in one piece, as libedgetpu does.
+pub fn print(severity: char, line: &str) {
+    // A stderr that cannot be written to has nobody to be told.
+    let _ = std::io::stderr().write_all(format!("{severity} {line}\n").as_bytes());
 }
 
 /// Whether a device has a delegate.

@@ -35,6 +35,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::capi;
 use crate::config::config;
 
 /// A fault and when it strikes.
@@ -257,8 +258,9 @@ pub fn at_invoke() -> Outcome {
     }
     match fault.kind {
         Kind::AbortHib => {
-            eprintln!(
-                "E driver/usb/usb_driver.cc:1208] HIB Error. hib_error_status = 0000000000000002"
+            capi::print(
+                'E',
+                "driver/usb/usb_driver.cc:1208] HIB Error. hib_error_status = 0000000000000002",
             );
             abort_from_worker(
                 fault.value,
@@ -355,6 +357,6 @@ fn abort_from_worker(wait: Duration, line: &'static str) -> ! {
 
 /// A failed CHECK: a line on stderr, then SIGABRT on this thread.
 pub fn die(line: &str) -> ! {
-    eprintln!("F {line}");
+    capi::print('F', line);
     std::process::abort()
 }

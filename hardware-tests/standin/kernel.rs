@@ -423,6 +423,10 @@ unsafe extern "C" fn invoke(context: *mut c_void, node: *mut c_void) -> Status {
         .zip(&layers.inputs)
         .map(|pair| unsafe { send(*pair.0, pair.1) })
         .collect();
+    capi::log(
+        1,
+        "driver/request.cc:1] Request [0]: Submitting request immediately.",
+    );
     let outcome = faults::at_invoke();
     let result = if outcome == Outcome::Failed {
         Err("Deadline exceeded: the stand-in was told to fail 100%n.".to_owned())

@@ -13,7 +13,8 @@
 //!   name, more than one node per kernel;
 //! * `ReportError` with a format and a string, and with finished texts that contain stray `%`;
 //! * `ResizeTensor` with dims from `malloc`, whose status is ignored and whose effect is read at once;
-//! * 25 s on a path that no device has, null for every failed open, the reason on stderr from verbosity 1 on;
+//! * 25 s on a path that no device has, null for every failed open, the reason on stderr from verbosity 1 on, and then
+//!   a line per inference as well;
 //! * handles of one device share it, and only the first one's options count;
 //! * a failing device ends the process from a foreign thread, or never returns (see `faults.rs`).
 //!

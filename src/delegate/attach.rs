@@ -45,9 +45,6 @@ pub(super) fn attach(request: &DeviceRequest, needs: Option<i32>) -> Result<Open
             library: library.path().to_owned(),
         });
     }
-    if let Some(level) = request.verbosity {
-        library.set_verbosity(level);
-    }
     open_shared(library, &record, request)
 }
 
@@ -179,13 +176,19 @@ pub(super) fn open_shared(
     #[cfg(target_os = "linux")]
     if let Some(isolation) = &request.isolation {
         // The worker takes the lock.
-        let isolation = isolation.clone().library(request.search()).options(options);
+        let mut isolation = isolation.clone().library(request.search()).options(options);
+        if let Some(level) = request.verbosity {
+            isolation = isolation.verbosity(level);
+        }
         let edge_tpu = isolation.open(device)?;
         known.push(Known {
             handle: Handle::Isolated(edge_tpu.downgrade()),
             options,
         });
         return Ok(Opened::Isolated(edge_tpu));
+    }
+    if let Some(level) = request.verbosity {
+        library.set_verbosity(level);
     }
     let lock = DeviceLock::acquire(&device.path)?;
     let edge_tpu = EdgeTpu::open_keeping(library, device, options, Some(Box::new(lock)))?;

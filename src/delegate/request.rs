@@ -65,8 +65,9 @@ impl DeviceRequest {
         self
     }
 
-    /// How much libedgetpu writes to stderr, 0 (warnings and errors) to 10, for the whole process. What it writes while
-    /// a device is opened goes to `log` instead, target `libedgetpu`.
+    /// How much libedgetpu tells, 0 (warnings and errors) to 10, for the whole process that it runs in, and that it tells
+    /// it to `log`, target `libedgetpu`; see [`EdgeTpuLibrary::set_verbosity`](crate::ffi::EdgeTpuLibrary::set_verbosity).
+    /// Without this, what it tells in this process after a device has been opened stays on stderr.
     #[must_use]
     pub fn verbosity(mut self, level: u8) -> Self {
         self.verbosity = Some(level);

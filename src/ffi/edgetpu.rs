@@ -514,15 +514,30 @@ impl EdgeTpuLibrary {
         devices
     }
 
-    /// Sets how much libedgetpu writes to stderr, for the whole process: 0 (warnings and errors, the default) to 10.
-    /// 1 already prints a line per packet. Larger numbers count as 10.
+    /// Sets how much libedgetpu tells, for the whole process: 0 (warnings and errors, the default) to 10. 1 already gives
+    /// a line per packet. Larger numbers count as 10.
+    ///
+    /// From the first call on, whatever the level, its lines go to `log`, target `libedgetpu`, in place of stderr. For
+    /// that the process's stderr is a pipe, from which all that others write goes on to what it was; at exit and on
+    /// SIGABRT, libedgetpu's way to fail, everything gets through first. With a process that writes to the same stderr
+    /// after this one has ended, do without: its end of the pipe breaks. Without a logger the lines stay on stderr.
     pub fn set_verbosity(&self, level: u8) {
+        super::stderr::route();
+        self.set_level(level);
+    }
+
+    /// Sets it and leaves stderr as it is: whoever reads that has the lines.
+    pub(crate) fn set_level(&self, level: u8) {
         self.level.store(level, Ordering::Relaxed);
         self.apply_verbosity(level);
     }
 
-    /// Sets it for the moment, without a change to what [`Self::restore_verbosity`] goes back to.
-    pub(super) fn apply_verbosity(&self, level: u8) {
+    /// Raises it to at least this for the moment, until [`Self::restore_verbosity`].
+    pub(super) fn raise_verbosity(&self, level: u8) {
+        self.apply_verbosity(self.level.load(Ordering::Relaxed).max(level));
+    }
+
+    fn apply_verbosity(&self, level: u8) {
         // SAFETY: takes a number; 0 to 10 are accepted at any time.
         unsafe { (self.verbosity)(c_int::from(level.min(10))) };
     }

@@ -8,7 +8,7 @@ use std::ptr::NonNull;
 use std::sync::{Arc, Weak};
 
 use super::edgetpu::{DelegateOptions, DeviceRecord, EdgeTpuLibrary};
-use super::stderr::{StderrTap, reason};
+use super::stderr::{Tap, reason};
 use super::tflite::TfLiteDelegate;
 
 /// An open Edge TPU. Clones share the device, which closes when the last clone and the last session on it are gone.
@@ -86,13 +86,13 @@ impl EdgeTpu {
         kept: Option<Box<dyn Any + Send + Sync>>,
     ) -> Result<Self, OpenError> {
         let path = listed_path(library, device)?;
-        let tap = StderrTap::start();
+        let tap = Tap::start();
         if tap.is_some() {
-            library.apply_verbosity(1);
+            library.raise_verbosity(1);
         }
         let delegate = library.create_delegate(device.kind, &path, options);
         library.restore_verbosity();
-        let lines = tap.map(StderrTap::finish).unwrap_or_default();
+        let lines = tap.map(Tap::finish).unwrap_or_default();
         Self::opened(library, device, delegate, kept, || reason(&lines))
     }
 
@@ -104,7 +104,7 @@ impl EdgeTpu {
         options: DelegateOptions,
     ) -> Result<Self, OpenError> {
         let path = listed_path(library, device)?;
-        library.apply_verbosity(1);
+        library.raise_verbosity(1);
         let delegate = library.create_delegate(device.kind, &path, options);
         library.restore_verbosity();
         Self::opened(library, device, delegate, None, || None)

@@ -26,7 +26,7 @@ A DEVICE is one of
   /dev/apex_0, /sys/bus/usb/devices/2-1
                     by path
 and may stand behind a model as well: MODEL@DEVICE. The environment: CORALLITE_LIBEDGETPU names the libedgetpu to load,
-CORALLITE_EDGETPU_OPTIONS its options (NAME=VALUE,...), CORALLITE_EDGETPU_VERBOSITY (0 to 10) how much it writes to
+CORALLITE_EDGETPU_OPTIONS its options (NAME=VALUE,...), CORALLITE_EDGETPU_VERBOSITY (0 to 10) how much it tells on
 stderr, CORALLITE_LOCK_DIR where the locks of devices lie.
 ";
 

@@ -22,6 +22,7 @@ mod session;
 mod table;
 
 use args::Command;
+use corallite::delegate::VERBOSITY_VARIABLE;
 use failure::Failure;
 use std::process::ExitCode;
 
@@ -32,7 +33,11 @@ fn main() -> ExitCode {
     std::panic::set_hook(Box::new(|info| {
         output::complain(&format!("internal error, please report it: {info}"));
     }));
-    let filter = env_logger::Env::default().default_filter_or("error");
+    let filter = match std::env::var_os(VERBOSITY_VARIABLE) {
+        Some(_) => "error,libedgetpu=info",
+        None => "error",
+    };
+    let filter = env_logger::Env::default().default_filter_or(filter);
     env_logger::Builder::from_env(filter)
         .format_timestamp(None)
         .init();

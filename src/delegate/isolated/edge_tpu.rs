@@ -255,6 +255,7 @@ impl Shared {
                 .collect(),
             device: self.device.clone(),
             options: self.settings.options.to_string(),
+            verbosity: self.settings.verbosity.into(),
         };
         let failure = match process.open(&command, limit) {
             Ok(Reply::Opened { library }) => {

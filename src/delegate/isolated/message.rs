@@ -26,6 +26,7 @@ pub(super) enum Command {
         device: DeviceRecord,
         /// As `DelegateOptions` writes and reads them.
         options: String,
+        verbosity: u32,
     },
     /// Prepare the nodes of a model. Comes with the memory that holds their custom options.
     Prepare { session: u32, nodes: Vec<NodeSpec> },
@@ -127,11 +128,12 @@ impl Command {
                 libraries,
                 device,
                 options,
+                verbosity,
             } => {
                 to.number(0).list(libraries, |to, path| to.bytes(path));
                 let kind = device.kind.code() as u32;
                 to.number(kind).text(&device.path);
-                to.text(options);
+                to.text(options).number(*verbosity);
             }
             Self::Prepare { session, nodes } => {
                 to.number(1).number(*session);
@@ -167,6 +169,7 @@ impl Command {
                     path: from.text()?,
                 },
                 options: from.text()?,
+                verbosity: from.number()?,
             },
             1 => Self::Prepare {
                 session: from.number()?,
@@ -384,6 +387,7 @@ mod tests {
                     path: "/sys/bus/usb/devices/2-1".into(),
                 },
                 options: "Performance=High".into(),
+                verbosity: 10,
             },
             Command::Prepare {
                 session: 3,

@@ -14,7 +14,7 @@ use std::time::Duration;
 use super::message::{self, Command, PROTOCOL, Reply};
 use super::worker::{SPIN, WORKER_VARIABLE};
 use crate::ffi::isolation::{Answer, Mailbox, Request, spawn};
-use crate::ffi::stderr::{level, reason, words};
+use crate::ffi::stderr::{level, log_line, reason, words};
 
 /// Lines of stderr kept.
 const MAX_LINES: usize = 32;
@@ -335,7 +335,7 @@ impl Watch {
             return;
         }
         let level = level(line).unwrap_or(log::Level::Warn);
-        log::log!(target: "libedgetpu", level, "{line}");
+        log_line(level, line);
         let mut lines = lock(&self.lines);
         if lines.len() >= MAX_LINES {
             lines.remove(0);

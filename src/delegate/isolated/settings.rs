@@ -70,6 +70,7 @@ pub struct Isolation {
     pub(super) program: WorkerProgram,
     pub(super) library: SearchPath,
     pub(super) options: DelegateOptions,
+    pub(super) verbosity: u8,
     pub(super) deadlines: Deadlines,
     pub(super) first_pause: Duration,
     pub(super) longest_pause: Duration,
@@ -81,6 +82,7 @@ impl Default for Isolation {
             program: WorkerProgram::this(),
             library: SearchPath::from_environment(),
             options: DelegateOptions::default(),
+            verbosity: 0,
             deadlines: Deadlines::default(),
             first_pause: Duration::from_millis(100),
             longest_pause: Duration::from_secs(5),
@@ -104,6 +106,13 @@ impl Isolation {
     /// Options of the device.
     pub fn options(mut self, options: DelegateOptions) -> Self {
         self.options = options;
+        self
+    }
+
+    /// How much libedgetpu tells to `log` in the worker: 0 (warnings and errors, and all while a device is opened; so
+    /// unless set) to 10.
+    pub fn verbosity(mut self, level: u8) -> Self {
+        self.verbosity = level;
         self
     }
 

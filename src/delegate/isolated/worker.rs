@@ -126,6 +126,7 @@ fn start(socket: &UnixStream) -> Result<(Mailbox, EdgeTpu, DeviceLock), Failure>
         libraries,
         device,
         options,
+        verbosity,
     } = command
     else {
         return Err(protocol("the first message does not open a device"));
@@ -143,6 +144,7 @@ fn start(socket: &UnixStream) -> Result<(Mailbox, EdgeTpu, DeviceLock), Failure>
         EdgeTpuLibrary::open(&SearchPath::of(libraries)).map_err(|error| Failure::Library {
             reason: error.to_string(),
         })?;
+    library.set_level(u8::try_from(verbosity).unwrap_or(u8::MAX));
     let lock = DeviceLock::acquire(&device.path).map_err(|error| match error {
         DeviceError::Busy {
             holder: Some(holder),
