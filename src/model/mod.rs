@@ -10,6 +10,7 @@ mod error;
 mod graph;
 mod load;
 mod metadata;
+mod read;
 mod report;
 pub mod rules;
 mod signatures;

@@ -2,7 +2,7 @@
 
 use super::error::{LoadError, Place};
 use super::graph::{Signature, SignatureTensor, Subgraph};
-use super::load::index_below;
+use super::read::index_below;
 use crate::schema::tflite as schema;
 
 /// Reads them all, every index checked.
