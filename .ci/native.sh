@@ -78,7 +78,7 @@ mutants() {
 }
 
 # Undefined behaviour in loading, verification, the reference kernels and the arena: Miri runs the unit tests of these
-# layers, programs of several subgraphs, and a sample of the conformance cases of an operator of each family. Needs a nightly
+# layers, programs of several subgraphs, sparse constants, and a sample of the conformance cases of an operator of each family. Needs a nightly
 # toolchain.
 miri() {
     rustup toolchain install nightly --profile minimal --component miri,rust-src
@@ -86,7 +86,7 @@ miri() {
     export MIRIFLAGS="-Zmiri-disable-isolation -Zmiri-deterministic-floats"
     local miri=(cargo +nightly miri test --locked --target-dir target/miri)
     "${miri[@]}" --lib -- tensor:: model:: plan:: ops:: fast::
-    "${miri[@]}" --test programs
+    "${miri[@]}" --test programs --test sparse
     CORALLITE_CONFORMANCE_ONLY=CONV_2D,IF,LEAKY_RELU,RANGE,SCATTER_ND \
         "${miri[@]}" --test conformance committed_vectors_are_reproduced -- --nocapture
 }

@@ -335,7 +335,7 @@ fn encodings_that_contradict_themselves_are_refused() {
         case(
             matrix,
             |_, s| segments(s)[3] = 2,
-            "dim_metadata[1].array_segments[3] 2 found, expected 3",
+            "dim_metadata[1].array_indices of 3 entries found, expected 2",
         ),
         case(
             matrix,
@@ -366,6 +366,12 @@ fn encodings_that_contradict_themselves_are_refused() {
             blocks,
             |t, _| t.data = Some(vec![0; 16]),
             "16 bytes of data found, expected 8 for 8 stored elements",
+        ),
+        // A level without nodes has no rows below.
+        case(
+            matrix,
+            |_, s| s.dim_metadata = vec![compressed(&[0, 0], &[]), compressed(&[0], &[1, 2, 3])],
+            "dim_metadata[1].array_indices of 3 entries found, expected 0",
         ),
         // An axis without elements leaves nothing to store.
         case(
