@@ -78,8 +78,8 @@ mutants() {
 }
 
 # Undefined behaviour in loading, verification, the reference kernels and the arena: Miri runs the unit tests of these
-# layers, programs of several subgraphs, sparse constants, and a sample of the conformance cases of an operator of each family. Needs a nightly
-# toolchain.
+# layers, programs of several subgraphs, sparse constants, and a sample of the conformance cases of an operator of each
+# family. Needs a nightly toolchain.
 miri() {
     rustup toolchain install nightly --profile minimal --component miri,rust-src
     # Files are read, and functions of libm give the platform's numbers.
