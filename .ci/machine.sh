@@ -38,6 +38,18 @@ packages() {
     apt-get -qq install --no-install-recommends "${missing[@]}" >/dev/null
 }
 
+# Sets `python` to one that has NumPy and both generations of TFLite.
+peers() {
+    local environment=target/peers
+    python=$environment/bin/python
+    if [ ! -x "$python" ]; then
+        packages python3-venv
+        say "pip installs numpy, flatbuffers, tflite-runtime and ai-edge-litert into $environment"
+        python3 -m venv "$environment"
+        "$environment/bin/pip" -q --disable-pip-version-check install -r tests/conformance/requirements.txt
+    fi
+}
+
 # component NAME installs a part of the toolchain that is not there yet, such as clippy.
 component() {
     if ! cargo "$1" --version >/dev/null 2>&1; then

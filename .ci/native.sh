@@ -49,21 +49,14 @@ main_job() {
 
 # Models written here run in real TFLite, of both generations, and NumPy reads what the tool writes.
 written() {
-    packages python3-venv
-    cargo test --test oracle_convert
-    cargo build --features cli --bin corallite
-    local runtime venv
-    for runtime in tflite-runtime==2.14.0 ai-edge-litert==2.3.0; do
-        venv=target/python/${runtime%%=*}
-        python3 -m venv "$venv"
-        # Not every CPython has a wheel of each.
-        if ! "$venv/bin/pip" -q install "$runtime" "numpy<2"; then
-            skip "written models in $runtime"
-            continue
-        fi
-        "$venv/bin/python" tests/data/qat/check_written.py target/tmp
-        "$venv/bin/python" examples/qat_fake_quant.py target/debug/corallite
+    peers
+    cargo test --locked --release --test oracle_convert
+    cargo build --locked --release --features cli --bin corallite
+    local profile
+    for profile in tflite litert; do
+        "$python" tests/data/qat/check_written.py "$profile" target/tmp
     done
+    "$python" examples/qat_fake_quant.py target/release/corallite
 }
 
 release() {

@@ -1,26 +1,20 @@
 """Runs the models that tests/oracle_convert.rs writes on TFLite's reference kernels and compares every code.
 
-    python check_written.py FOLDER         # FOLDER: target/tmp, after `cargo test --test oracle_convert`
-    python check_written.py FOLDER --save  # writes TFLite's answers beside this script, for the test to compare with
+    python check_written.py PROFILE FOLDER         # FOLDER: target/tmp, after `cargo test --test oracle_convert`
+    python check_written.py PROFILE FOLDER --save  # writes TFLite's answers beside this script, for the test to compare with
 
-With tflite-runtime 2.14.0 it checks profile tflite, with ai-edge-litert 2.3.0 profile litert.
+PROFILE is tflite, which needs tflite-runtime 2.14.0, or litert, which needs ai-edge-litert 2.3.0.
 """
+import importlib
 import pathlib
 import sys
 
 import numpy as np
 
-try:
-    from tflite_runtime import interpreter as runtime
-
-    profile = "tflite"
-except ImportError:
-    from ai_edge_litert import interpreter as runtime
-
-    profile = "litert"
+RUNTIMES = {"tflite": "tflite_runtime", "litert": "ai_edge_litert"}
 
 
-def answers(model, pictures):
+def answers(runtime, model, pictures):
     interpreter = runtime.Interpreter(
         model_path=str(model), experimental_op_resolver_type=runtime.OpResolverType.BUILTIN_REF)
     interpreter.allocate_tensors()
@@ -34,11 +28,12 @@ def answers(model, pictures):
 
 
 def main():
-    folder = pathlib.Path(sys.argv[1])
+    profile, folder = sys.argv[1], pathlib.Path(sys.argv[2])
+    runtime = importlib.import_module(f"{RUNTIMES[profile]}.interpreter")
     for name in ["uint8", "int8"]:
-        told = answers(folder / f"written_{name}.tflite", np.load(folder / f"written_{name}_input.npy"))
+        told = answers(runtime, folder / f"written_{name}.tflite", np.load(folder / f"written_{name}_input.npy"))
         file = f"written_{name}_{profile}.npy"
-        if sys.argv[2:] == ["--save"]:
+        if sys.argv[3:] == ["--save"]:
             np.save(pathlib.Path(__file__).with_name(file), told)
             continue
         ours = np.load(folder / file)
