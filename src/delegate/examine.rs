@@ -12,7 +12,7 @@ use crate::device::doctor::{
     Severity, diagnose,
 };
 use crate::device::{DeviceError, Holder, System};
-use crate::ffi::library::AttemptFailure;
+use crate::ffi::AttemptFailure;
 use crate::ffi::{EdgeTpuLibrary, LibraryError, LibraryVersion};
 use crate::model::Graph;
 

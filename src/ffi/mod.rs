@@ -15,20 +15,25 @@
 //! structs). This host only ever reads the oldest common part of what the library hands over and always provides the
 //! newest size of what the library reads, so builds against TFLite 2.5 through 2.19 work unchanged.
 
+mod architecture;
 pub mod edgetpu;
 pub mod host;
 #[cfg(target_os = "linux")]
 pub(crate) mod isolation;
 pub mod library;
+mod library_error;
 pub mod open;
+mod options;
 pub(crate) mod stderr;
 pub mod tflite;
+mod version;
 
-pub use edgetpu::{
-    DelegateOptions, DeviceKind, DeviceRecord, EdgeTpuLibrary, LibraryVersion, OptionError,
-    Performance,
-};
+pub use architecture::Architecture;
+pub use edgetpu::{DeviceKind, DeviceRecord, EdgeTpuLibrary};
 pub use host::{HostError, NodeId, Session, SessionBuilder, TensorSpec};
-pub use library::{LibraryError, SearchPath};
+pub use library::SearchPath;
+pub use library_error::{Attempt, AttemptFailure, LibraryError};
 pub(crate) use open::WeakEdgeTpu;
 pub use open::{EdgeTpu, OpenError};
+pub use options::{DelegateOptions, OptionError, Performance};
+pub use version::LibraryVersion;

@@ -7,7 +7,8 @@ use std::fmt;
 use std::ptr::NonNull;
 use std::sync::{Arc, Weak};
 
-use super::edgetpu::{DelegateOptions, DeviceRecord, EdgeTpuLibrary};
+use super::edgetpu::{DeviceRecord, EdgeTpuLibrary};
+use super::options::DelegateOptions;
 use super::stderr::{Tap, reason};
 use super::tflite::TfLiteDelegate;
 
