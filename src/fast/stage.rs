@@ -146,11 +146,42 @@ impl<'a> StageView<'a> {
         }
     }
 
+    /// What scaling needs for `count` lanes from `lane` on, where all shifts are to the right and results fit 16-bit arithmetic.
+    #[inline(always)]
+    pub fn right(self, lane: usize, count: usize) -> Option<RightShifts<'a>> {
+        // A sum that saturates at 16 bits stays beyond the limits when the zero point is added.
+        let byte = |value: i32| (-128..256).contains(&value).then_some(value as i16);
+        if !matches!(self.form, Form::Right) {
+            return None;
+        }
+        Some(RightShifts {
+            multipliers: &self.multipliers[lane..][..count],
+            rights: &self.rights[lane..][..count],
+            zero: byte(self.zero_point)?,
+            low: byte(self.clamp.0)?,
+            high: byte(self.clamp.1)?,
+        })
+    }
+
     /// The lowest and the highest result.
     #[inline(always)]
     pub fn limits<L: Lanes>(self, lanes: L) -> L::Limits {
         lanes.limits(self.clamp.0, self.clamp.1)
     }
+}
+
+/// Scaling by [`Lanes::scale_right`] to bytes.
+pub struct RightShifts<'a> {
+    /// By lane.
+    pub multipliers: &'a [i32],
+    /// By lane.
+    pub rights: &'a [i32],
+    /// The zero point.
+    pub zero: i16,
+    /// The lowest result.
+    pub low: i16,
+    /// The highest result.
+    pub high: i16,
 }
 
 /// What scaling needs for `C` neighbouring vectors.

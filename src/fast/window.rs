@@ -37,6 +37,11 @@ impl Window {
         *self == Self::point(self.input)
     }
 
+    /// Whether any output reads padding.
+    pub fn pads(&self) -> bool {
+        self.whole() != (0..self.output)
+    }
+
     /// The input position that tap `tap` of output `output` reads; `None` in the padding.
     #[inline(always)]
     pub fn position(&self, output: usize, tap: usize) -> Option<usize> {

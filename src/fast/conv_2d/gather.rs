@@ -48,10 +48,18 @@ impl<L: Lanes> Gather<'_, L> {
         let depth = self.packed.input_channels;
         let stride = self.packed.stride();
         if stride == depth {
-            return self.put(panel, 0, first * depth, rows * depth);
+            return self
+                .packed
+                .put(panel, 0, self.input, first * depth, rows * depth);
         }
         for row in 0..rows {
-            self.put(panel, row * stride, (first + row) * depth, depth);
+            self.packed.put(
+                panel,
+                row * stride,
+                self.input,
+                (first + row) * depth,
+                depth,
+            );
         }
     }
 
@@ -71,12 +79,12 @@ impl<L: Lanes> Gather<'_, L> {
         for _ in 0..p.rows.taps {
             if neighbours {
                 let len = p.columns.taps * depth;
-                self.put(panel, at, from, len);
+                p.put(panel, at, self.input, from, len);
                 at += len;
             } else {
                 for tap_x in 0..p.columns.taps {
                     let from = from + tap_x * p.columns.dilation * p.input_channels;
-                    self.put(panel, at, from, depth);
+                    p.put(panel, at, self.input, from, depth);
                     at += depth;
                 }
             }
@@ -101,7 +109,7 @@ impl<L: Lanes> Gather<'_, L> {
                 match p.columns.position(x, tap_x) {
                     Some(in_x) => {
                         let from = (row + in_x) * p.input_channels + self.group * depth;
-                        self.put(panel, at, from, depth);
+                        p.put(panel, at, self.input, from, depth);
                     }
                     None => panel[at..at + depth].fill(p.zero),
                 }
@@ -109,14 +117,23 @@ impl<L: Lanes> Gather<'_, L> {
             }
         }
     }
+}
 
+impl<L: Lanes> Packed<L> {
     /// Copies `len` values of the input. May write up to a whole number of [`BLOCK`]s; what follows overwrites the rest.
     #[inline(always)]
-    fn put(&self, panel: &mut [L::Activation], at: usize, from: usize, len: usize) {
-        if self.packed.signed {
-            put::<L>(panel, at, self.input, from, len, true);
+    pub(super) fn put(
+        &self,
+        panel: &mut [L::Activation],
+        at: usize,
+        input: &[u8],
+        from: usize,
+        len: usize,
+    ) {
+        if self.signed {
+            put::<L>(panel, at, input, from, len, true);
         } else {
-            put::<L>(panel, at, self.input, from, len, false);
+            put::<L>(panel, at, input, from, len, false);
         }
     }
 }

@@ -2,12 +2,14 @@
 //!
 //! Output positions are the rows of the product, output channels its columns, and a window's values its depth. Rows are
 //! gathered into a panel in scratch memory, widened as the lanes want them; a panel is small enough to stay in the cache while
-//! every output channel passes over it. Padding is filled with the zero point, which adds nothing.
+//! every output channel passes over it. Lanes with loops for it read windows where they stand, in the picture itself or in a panel
+//! of its rows. Padding is filled with the zero point, which adds nothing.
 //!
 //! With stored bytes `a`, `w`, zero points `za`, `zw` and offsets `oa`, `ow` of the lanes, where `a' = a + oa` and so on:
 //! `sum (a - za)(w - zw) = sum a'w' - za' sum w' - zw' sum a' + depth za' zw'`. All but the third term join the bias; the
 //! third is 0 unless unsigned weights with a zero point other than 128 meet lanes that multiply bytes.
 
+mod band;
 mod gather;
 mod packed;
 mod streamed;

@@ -1,10 +1,11 @@
 //! Convolutions with packed weights, panel by panel.
 
 use super::Conv2d;
+use super::band::{Band, fill_steps};
 use super::gather::Gather;
 use super::weights::Pack;
 use crate::fast::aligned::Aligned;
-use crate::fast::lanes::tile::{Panel, Target};
+use crate::fast::lanes::tile::{Panel, Rows, Runs, Target};
 use crate::fast::lanes::{Lanes, Work};
 use crate::fast::stage::StageVectors;
 use crate::fast::{ConvKernel, Operands, Part, Window, Workspace};
@@ -15,6 +16,52 @@ const PANEL_BYTES: usize = 64 << 10;
 
 /// Elements that are copied at once where a row is short; panels have as many to spare.
 pub(super) const BLOCK: usize = 16;
+
+/// What the rows of a product are read from.
+enum Source {
+    /// The input as it is.
+    Input,
+    /// A band of the input's rows, with padding, as the lanes want them.
+    Band(Band),
+    /// Windows that are copied one behind the other.
+    Windows,
+}
+
+impl Source {
+    /// The best for `problem`, and where its rows are.
+    fn new<L: Lanes>(problem: &Conv2d<'_>) -> (Self, Runs) {
+        let p = problem;
+        let run = p.columns.taps * p.filter_channels;
+        let steps = run.div_ceil(L::K);
+        let all_steps = (p.rows.taps * run).div_ceil(L::K);
+        let windows = Runs {
+            count: 1,
+            stride: 0,
+            steps: all_steps,
+        };
+        let one_group = p.filter_channels == p.input_channels;
+        if !L::WHOLE_TILES || !one_group || p.columns.dilation > 1 {
+            return (Self::Windows, windows);
+        }
+        let row = p.columns.input * p.input_channels;
+        let input = p.batches * p.rows.input * row;
+        let stored = L::reads_stored(p.activations.is_signed()) && u32::try_from(input).is_ok();
+        if stored && !p.rows.pads() && !p.columns.pads() && run.is_multiple_of(L::K) {
+            let runs = Runs {
+                count: p.rows.taps,
+                stride: p.rows.dilation * row,
+                steps,
+            };
+            return (Self::Input, runs);
+        }
+        let band = Band::new(p.rows, p.columns, p.input_channels);
+        let points = p.rows.is_point() && p.columns.is_point();
+        if points || u32::try_from(band.len(p.rows)).is_err() {
+            return (Self::Windows, windows);
+        }
+        (Self::Band(band), band.runs(p.rows, steps))
+    }
+}
 
 /// A convolution with weights in the order in which lanes read them.
 pub(super) struct Packed<L: Lanes> {
@@ -31,8 +78,8 @@ pub(super) struct Packed<L: Lanes> {
     pub(super) signed: bool,
     /// What stands for zero in a panel.
     pub(super) zero: L::Activation,
-    /// Dot steps of one sum.
-    steps: usize,
+    source: Source,
+    runs: Runs,
     /// `-zw'`.
     pub(super) row_factor: i32,
     panel_rows: usize,
@@ -43,14 +90,23 @@ pub(super) struct Packed<L: Lanes> {
     stage: StageVectors,
 }
 
+/// Vectors for `channels` of one of `groups`: pairs of them where the lanes have loops for pairs.
+fn vectors_of<L: Lanes>(groups: usize, channels: usize) -> usize {
+    let vectors = channels.div_ceil(L::N);
+    match L::WHOLE_TILES && groups == 1 {
+        true => vectors.next_multiple_of(2),
+        false => vectors,
+    }
+}
+
 impl<L: Lanes> Packed<L> {
     pub(super) fn new(name: &'static str, lanes: L, problem: &Conv2d<'_>) -> Self {
         let p = problem;
         let depth = p.rows.taps * p.columns.taps * p.filter_channels;
         let groups = p.input_channels / p.filter_channels;
         let group_channels = p.output_channels / groups;
-        let vectors = group_channels.div_ceil(L::N);
-        let steps = depth.div_ceil(L::K);
+        let vectors = vectors_of::<L>(groups, group_channels);
+        let (source, runs) = Source::new::<L>(p);
         let signed = p.activations.is_signed();
         // By lane: the channel it holds.
         let mut order = vec![usize::MAX; groups * vectors * L::N];
@@ -61,13 +117,17 @@ impl<L: Lanes> Packed<L> {
         let weights = lanes.run(Pack::<L> {
             problem: p,
             depth,
+            run: depth / runs.count,
             order: &order,
             lanes: PhantomData,
         });
-        let stride_bytes = steps * L::K * size_of::<L::Activation>();
-        let panel_rows = (PANEL_BYTES / stride_bytes)
-            .max(1)
-            .next_multiple_of(L::ROWS);
+        let stride_bytes = runs.all_steps() * L::K * size_of::<L::Activation>();
+        let panel_rows = match &source {
+            Source::Band(band) => band.rows * p.columns.output,
+            _ => (PANEL_BYTES / stride_bytes)
+                .max(1)
+                .next_multiple_of(L::ROWS),
+        };
         let all_rows = p.batches * p.rows.output * p.columns.output;
         Self {
             name,
@@ -81,7 +141,8 @@ impl<L: Lanes> Packed<L> {
             groups,
             signed,
             zero: L::activation((p.input_zero_point & 0xff) as u8, signed),
-            steps,
+            source,
+            runs,
             row_factor: weights.zero.wrapping_neg(),
             panel_rows: panel_rows.min(all_rows.max(1)),
             weights: weights.packed,
@@ -95,13 +156,17 @@ impl<L: Lanes> Packed<L> {
         self.rows.taps * self.columns.taps * self.filter_channels
     }
 
-    /// Activations from one row of a panel to the next.
+    /// Activations from one window that is copied to the next.
     pub(super) fn stride(&self) -> usize {
-        self.steps * L::K
+        self.runs.steps * L::K
     }
 
     fn panel_len(&self) -> usize {
-        self.panel_rows * self.stride() + BLOCK
+        match self.source {
+            Source::Input => 0,
+            Source::Band(band) => band.len(self.rows) + BLOCK,
+            Source::Windows => self.panel_rows * self.stride() + BLOCK,
+        }
     }
 }
 
@@ -112,6 +177,7 @@ struct Run<'a, L: Lanes> {
     output: &'a mut [u8],
     part: Part,
     panel: &'a mut [L::Activation],
+    begins: &'a mut [u32],
     row_terms: &'a mut [i32],
 }
 
@@ -123,7 +189,10 @@ impl<L: Lanes> Work for Run<'_, L> {
         for group in 0..self.packed.groups {
             let mut row = self.part.rows.start;
             while row < self.part.rows.end {
-                let rows = self.packed.panel_rows.min(self.part.rows.end - row);
+                let mut rows = self.packed.panel_rows.min(self.part.rows.end - row);
+                if let Source::Band(band) = self.packed.source {
+                    rows = self.packed.band_positions(band, row, rows);
+                }
                 self.fill(group, row, rows);
                 self.multiply(group, row - self.part.rows.start, rows);
                 row += rows;
@@ -136,16 +205,30 @@ impl<L: Lanes> Run<'_, L> {
     #[inline(always)]
     fn fill(&mut self, group: usize, first: usize, rows: usize) {
         let p = self.packed;
-        let gather = Gather {
-            packed: p,
-            input: self.input,
-            group,
-        };
-        gather.rows(first, rows, self.panel);
+        let begins = &mut self.begins[..rows];
+        match p.source {
+            Source::Input => p.begins_in_input(first, begins),
+            Source::Band(band) => p.fill_band(band, self.input, first, self.panel, begins),
+            Source::Windows => {
+                let gather = Gather {
+                    packed: p,
+                    input: self.input,
+                    group,
+                };
+                gather.rows(first, rows, self.panel);
+                fill_steps(begins, 0, p.stride());
+            }
+        }
         if p.row_factor != 0 {
-            for (row, term) in self.row_terms[..rows].iter_mut().enumerate() {
-                let sum = L::sum(&self.panel[row * p.stride()..][..p.depth()]);
-                *term = sum.wrapping_mul(p.row_factor);
+            let run = p.depth() / p.runs.count;
+            let activations = match p.source {
+                Source::Input => L::stored(self.input),
+                _ => self.panel,
+            };
+            for (&begin, term) in begins.iter().zip(&mut self.row_terms[..rows]) {
+                let runs = (0..p.runs.count).map(|number| begin as usize + number * p.runs.stride);
+                let sums = runs.map(|at| L::sum(&activations[at..][..run]));
+                *term = sums.fold(0, i32::wrapping_add).wrapping_mul(p.row_factor);
             }
         }
     }
@@ -153,10 +236,14 @@ impl<L: Lanes> Run<'_, L> {
     #[inline(always)]
     fn multiply(&mut self, group: usize, first: usize, rows: usize) {
         let p = self.packed;
-        let vectors = p.group_channels.div_ceil(L::N);
+        let vectors = vectors_of::<L>(p.groups, p.group_channels);
         let panel = Panel::<L> {
-            activations: self.panel,
-            stride: p.stride(),
+            activations: match p.source {
+                Source::Input => L::stored(self.input),
+                _ => self.panel,
+            },
+            rows: Rows::new(&self.begins[..rows]),
+            runs: p.runs,
             row_terms: if p.row_factor == 0 {
                 &[]
             } else {
@@ -164,7 +251,6 @@ impl<L: Lanes> Run<'_, L> {
             },
             weights: p.weights.slice(),
             suits_whole_tile: &p.suits_whole_tile,
-            steps: p.steps,
             bias: p.bias.slice(),
             stage: p.stage.view(),
         };
@@ -178,7 +264,11 @@ impl<L: Lanes> Run<'_, L> {
             groups => groups * p.group_channels,
         };
         let mut vector = channels.start / L::N;
-        let end = channels.end.div_ceil(L::N);
+        // Those that fill pairs of vectors are computed for nothing.
+        let end = match p.groups {
+            1 => vectors_of::<L>(1, channels.end),
+            _ => vectors,
+        };
         while vector < end {
             let channel = vector * L::N;
             let width = match (end - vector).min(L::VECTORS) {
@@ -193,11 +283,11 @@ impl<L: Lanes> Run<'_, L> {
                 output: &mut self.output[first * stride + to..],
                 stride,
             };
-            let (at, size) = (group * vectors + vector, [rows, columns]);
+            let at = group * vectors + vector;
             match width {
-                4 => panel.columns::<4>(p.lanes, at, size, target),
-                2 => panel.columns::<2>(p.lanes, at, size, target),
-                _ => panel.columns::<1>(p.lanes, at, size, target),
+                4 => panel.columns::<4>(p.lanes, at, columns, target),
+                2 => panel.columns::<2>(p.lanes, at, columns, target),
+                _ => panel.columns::<1>(p.lanes, at, columns, target),
             }
             vector += width;
         }
@@ -216,18 +306,18 @@ impl<L: Lanes> ConvKernel for Packed<L> {
         part: Part,
         workspace: &mut Workspace,
     ) {
-        let panel_bytes = self.panel_len() * size_of::<L::Activation>();
-        let (panel, terms) = workspace
-            .slice_mut::<u8>()
-            .split_at_mut(panel_bytes.next_multiple_of(size_of::<i32>()));
-        let terms = &mut terms[..self.panel_rows * size_of::<i32>()];
+        let memory = workspace.slice_mut::<i32>();
+        let (begins, memory) = memory.split_at_mut(self.panel_rows);
+        let (row_terms, panel) = memory.split_at_mut(self.panel_rows);
+        let panel = &mut bytemuck::cast_slice_mut(panel)[..self.panel_len()];
         self.lanes.run(Run {
             packed: self,
             input: operands.input,
             output,
             part,
-            panel: bytemuck::cast_slice_mut(&mut panel[..panel_bytes]),
-            row_terms: bytemuck::cast_slice_mut(terms),
+            panel,
+            begins: bytemuck::cast_slice_mut(begins),
+            row_terms,
         });
     }
 
@@ -254,6 +344,6 @@ impl<L: Lanes> ConvKernel for Packed<L> {
 
     fn workspace_bytes(&self) -> usize {
         let panel = self.panel_len() * size_of::<L::Activation>();
-        panel.next_multiple_of(size_of::<i32>()) + self.panel_rows * size_of::<i32>()
+        panel.next_multiple_of(size_of::<i32>()) + 2 * self.panel_rows * size_of::<i32>()
     }
 }

@@ -10,6 +10,8 @@ pub(super) struct Pack<'a, L> {
     pub problem: &'a Conv2d<'a>,
     /// Weights of one output channel.
     pub depth: usize,
+    /// Weights that stand side by side: a divisor of `depth`. The next begin with a dot step.
+    pub run: usize,
     /// By lane of each vector: the output channel it holds, or `usize::MAX`.
     pub order: &'a [usize],
     pub lanes: PhantomData<L>,
@@ -38,7 +40,8 @@ impl<L: Lanes> Work for Pack<'_, L> {
         let bias = Bias::new::<L>(p, self.depth);
         // What becomes 0: it stands where there is no weight.
         let filler = (offset.wrapping_neg() & 0xff) as u8;
-        let steps = self.depth.div_ceil(L::K);
+        let run_steps = self.run.div_ceil(L::K);
+        let steps = self.depth / self.run * run_steps;
         let per_vector = steps * L::N * L::K;
         let len = self.order.len() * steps * L::K + L::N * L::K;
         let mut packed = Aligned::new(len * size_of::<L::Weight>());
@@ -55,7 +58,10 @@ impl<L: Lanes> Work for Pack<'_, L> {
             for (lane, (&channel, to)) in lanes.filter(|(_, (c, _))| **c != usize::MAX) {
                 let filter = &p.filter[channel * self.depth..][..self.depth];
                 *to = bias.of(channel, filter);
-                scatter::<L>(filter, &mut bytes[lane * L::GROUP..]);
+                let runs = bytes.chunks_exact_mut(run_steps * L::N * L::K);
+                for (filter, run) in filter.chunks_exact(self.run).zip(runs) {
+                    scatter::<L>(filter, &mut run[lane * L::GROUP..]);
+                }
             }
             let pairs = vector.iter_mut().zip(&bytes);
             if signed {

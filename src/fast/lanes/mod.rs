@@ -10,6 +10,10 @@ mod portable;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 #[cfg(target_arch = "aarch64")]
+mod neon_dots;
+#[cfg(target_arch = "aarch64")]
+mod neon_ends;
+#[cfg(target_arch = "aarch64")]
 mod neon_tile;
 
 #[cfg(target_arch = "x86_64")]
@@ -26,6 +30,7 @@ pub mod tile;
 
 use super::Isa;
 use bytemuck::Pod;
+use tile::WholeTiles;
 
 /// The most sums any vector holds.
 pub const MOST_SUMS: usize = 16;
@@ -77,6 +82,14 @@ pub trait Lanes: Copy + Send + Sync + 'static {
     fn activation_offset(signed: bool) -> i32;
     /// The activation for a stored byte.
     fn activation(byte: u8, signed: bool) -> Self::Activation;
+    /// Whether an activation is the stored byte as it is.
+    fn reads_stored(_signed: bool) -> bool {
+        false
+    }
+    /// Stored bytes as activations; only asked for where [`reads_stored`](Self::reads_stored).
+    fn stored(_: &[u8]) -> &[Self::Activation] {
+        &[]
+    }
     /// The sum of activations; only asked for where weights keep their zero point.
     fn sum(activations: &[Self::Activation]) -> i32;
     /// Added to a stored weight that has zero point `zero`.
@@ -108,26 +121,33 @@ pub trait Lanes: Copy + Send + Sync + 'static {
     unsafe fn load_weights(self, from: *const Self::Weight) -> Self::Weights;
     /// `sums` plus the products of `K` activations with each lane's `K` weights.
     fn dot(self, sums: Self::Sum, activations: Self::Splat, weights: Self::Weights) -> Self::Sum;
-    /// Whether [`whole_tile`](Self::whole_tile) may be called with these weights of a vector.
+    /// Whether there is [`whole_tiles`](Self::whole_tiles).
+    const WHOLE_TILES: bool = false;
+    /// Whether [`whole_tiles`](Self::whole_tiles) may be called with these weights of a vector.
     fn suits_whole_tile(_: &[Self::Weight]) -> bool {
         false
     }
-    /// Adds the products of `steps` dot steps to the sums of a tile, if the lanes have a loop of their own for its size; whether
-    /// they have.
+    /// Computes rows that begin at `begins` from their first product to the stored byte, by loops of the lanes' own: the first
+    /// `channels` of `C` vectors, to `output`, where rows are `stride` apart. `terms` are added to the sums of the rows, if there
+    /// are any. Gives the number of rows that it has computed, from the first on.
     ///
     /// # Safety
-    /// Each of `rows` is valid for reading the activations of `steps + 1` dot steps, each of `vectors` for their weights.
-    /// The weights of the first `steps` suit, as [`suits_whole_tile`](Self::suits_whole_tile) says.
+    /// What `tiles` points to, at each of `begins`, is valid for reading the steps it tells, and one step more but at
+    /// the last three; as many terms are there
+    /// as rows, or none; `output` is valid for writing the channels of all rows. The weights suit, as
+    /// [`suits_whole_tile`](Self::suits_whole_tile) says.
     #[expect(unsafe_code, reason = "the inner loop checks no bounds")]
     #[inline(always)]
-    unsafe fn whole_tile<const R: usize, const C: usize>(
+    unsafe fn whole_tiles<const C: usize>(
         self,
-        _sums: &mut [[Self::Sum; C]; R],
-        _rows: [*const Self::Activation; R],
-        _vectors: [*const Self::Weight; C],
-        _steps: usize,
-    ) -> bool {
-        false
+        _tiles: &WholeTiles<Self::Activation, Self::Weight>,
+        _begins: &[u32],
+        _terms: &[i32],
+        _channels: usize,
+        _output: *mut u8,
+        _stride: usize,
+    ) -> usize {
+        0
     }
 
     /// Requantization with two roundings where every shift is to the right: the rounded doubling high product with

@@ -8,7 +8,9 @@
     reason = "calls of functions for instructions that a token proves present"
 )]
 
-use super::neon_tile::{dots, four_by_four, four_by_four_dots, four_by_two};
+use super::neon_dots::{dots, four_by_four_dots, four_by_two_dots};
+use super::neon_tile::{four_by_four, four_by_two};
+use super::tile::WholeTiles;
 use super::{Lanes, Work};
 use crate::fast::Isa;
 use std::arch::aarch64::*;
@@ -194,6 +196,19 @@ impl Common {
     }
 }
 
+/// The sum of signed bytes.
+#[inline]
+#[target_feature(enable = "neon")]
+fn sum_of_blocks(blocks: &[[i8; 16]]) -> i32 {
+    let mut sums = vdupq_n_s32(0);
+    for block in blocks {
+        // SAFETY: the block has sixteen bytes.
+        let bytes = unsafe { block.as_ptr().cast::<int8x16_t>().read_unaligned() };
+        sums = vpadalq_s16(sums, vpaddlq_s8(bytes));
+    }
+    vaddvq_s32(sums)
+}
+
 /// Methods of lanes that are done by [`Common`].
 macro_rules! by_common {
     ($(fn $name:ident($($arg:ident: $ty:ty),*) -> $out:ty;)*) => {$(
@@ -206,7 +221,7 @@ macro_rules! by_common {
 
 /// Everything but detection and the dot step.
 macro_rules! common {
-    ($lanes:ident, $features:literal) => {
+    ($lanes:ident, $features:literal, $four:ident, $two:ident) => {
         type Sum = int32x4_t;
         type Activation = i8;
         type Weight = i8;
@@ -217,6 +232,7 @@ macro_rules! common {
         const K: usize = 4;
         const ROWS: usize = 4;
         const VECTORS: usize = 4;
+        const WHOLE_TILES: bool = true;
         const SLIDES: bool = true;
 
         fn run<W: Work>(self, work: W) -> W::Output {
@@ -238,9 +254,21 @@ macro_rules! common {
             (byte ^ if signed { 0 } else { 0x80 }).cast_signed()
         }
 
+        fn reads_stored(signed: bool) -> bool {
+            signed
+        }
+
+        #[inline(always)]
+        fn stored(bytes: &[u8]) -> &[i8] {
+            bytemuck::cast_slice(bytes)
+        }
+
         #[inline(always)]
         fn sum(activations: &[i8]) -> i32 {
-            activations.iter().map(|&a| i32::from(a)).sum()
+            let (blocks, rest) = activations.as_chunks::<16>();
+            // SAFETY: every machine with these lanes has NEON.
+            let sum = unsafe { sum_of_blocks(blocks) };
+            rest.iter().fold(sum, |sum, &a| sum + i32::from(a))
         }
 
         #[inline(always)]
@@ -251,6 +279,59 @@ macro_rules! common {
         #[inline(always)]
         fn weight(value: i32) -> i8 {
             value as i8
+        }
+
+        #[inline(always)]
+        unsafe fn whole_tiles<const C: usize>(
+            self,
+            tiles: &WholeTiles<i8, i8>,
+            begins: &[u32],
+            terms: &[i32],
+            channels: usize,
+            output: *mut u8,
+            stride: usize,
+        ) -> usize {
+            if C % 2 != 0 {
+                return 0;
+            }
+            let rows = begins.len();
+            // Four rows at a time. Of a single one that remains a tile would waste most; more are computed together with some that a
+            // tile has had before.
+            let done = match rows {
+                ..4 => 0,
+                _ if rows % 4 == 1 => rows - 1,
+                _ => rows,
+            };
+            let mut spare = [0u8; 64];
+            for row in (0..done).step_by(4) {
+                let row = row.min(rows - 4);
+                let begins = begins[row..].as_ptr();
+                let terms = match terms.is_empty() {
+                    true => std::ptr::null(),
+                    false => terms[row..].as_ptr(),
+                };
+                let output = output.wrapping_add(row * stride);
+                let (to, apart) = match channels == 4 * C {
+                    true => (output, stride),
+                    false => (spare.as_mut_ptr(), 16),
+                };
+                // SAFETY: four rows begin from here on, with terms if there are any; the token proves the instructions, and the
+                // caller the rest.
+                unsafe {
+                    match C {
+                        4 => $four(tiles, begins, terms, to, apart),
+                        _ => $two(tiles, begins, terms, to, apart),
+                    }
+                }
+                if channels != 4 * C {
+                    for (number, bytes) in spare.chunks_exact(16).enumerate() {
+                        let to = output.wrapping_add(number * stride);
+                        // SAFETY: the caller promises so many results in each row.
+                        unsafe { to.copy_from_nonoverlapping(bytes.as_ptr(), channels) };
+                    }
+                }
+            }
+            done
         }
 
         by_common! {
@@ -377,7 +458,7 @@ impl Lanes for Neon {
     type Weights = [int8x8_t; 2];
     const ISA: Isa = Isa::Neon;
     const GROUP: usize = 2;
-    common!(Neon, "neon");
+    common!(Neon, "neon", four_by_four, four_by_two);
 
     fn detect() -> Option<Self> {
         Common::detect().map(Self)
@@ -389,32 +470,6 @@ impl Lanes for Neon {
             left.iter().zip(right).any(|pair| pair == (&-128, &-128))
         };
         !weights.as_chunks().0.iter().any(collide)
-    }
-
-    #[inline(always)]
-    unsafe fn whole_tile<const R: usize, const C: usize>(
-        self,
-        sums: &mut [[int32x4_t; C]; R],
-        rows: [*const i8; R],
-        vectors: [*const i8; C],
-        steps: usize,
-    ) -> bool {
-        let Ok(rows) = rows[..].try_into() else {
-            return false;
-        };
-        let sums = sums.as_flattened_mut();
-        // SAFETY: the caller promises what is read, and weights that suit.
-        unsafe {
-            if let (Ok(sums), Ok(vectors)) = (sums.try_into(), vectors[..].try_into()) {
-                four_by_four(sums, rows, vectors, steps);
-                return true;
-            }
-            if let (Ok(sums), Ok(vectors)) = (sums.try_into(), vectors[..].try_into()) {
-                four_by_two(sums, rows, vectors, steps);
-                return true;
-            }
-        }
-        false
     }
 
     #[inline(always)]
@@ -443,7 +498,7 @@ impl Lanes for Dotprod {
     type Splat = int8x16_t;
     type Weights = int8x16_t;
     const ISA: Isa = Isa::Dotprod;
-    common!(Dotprod, "neon,dotprod");
+    common!(Dotprod, "neon,dotprod", four_by_four_dots, four_by_two_dots);
 
     fn detect() -> Option<Self> {
         let common = Common::detect()?;
@@ -451,25 +506,6 @@ impl Lanes for Dotprod {
     }
 
     fn suits_whole_tile(_: &[i8]) -> bool {
-        true
-    }
-
-    #[inline(always)]
-    unsafe fn whole_tile<const R: usize, const C: usize>(
-        self,
-        sums: &mut [[int32x4_t; C]; R],
-        rows: [*const i8; R],
-        vectors: [*const i8; C],
-        steps: usize,
-    ) -> bool {
-        let ([sums], []) = sums.as_flattened_mut().as_chunks_mut::<16>() else {
-            return false;
-        };
-        let (Ok(rows), Ok(vectors)) = (rows[..].try_into(), vectors[..].try_into()) else {
-            return false;
-        };
-        // SAFETY: the caller promises what is read, the token dot products.
-        unsafe { four_by_four_dots(sums, rows, vectors, steps) };
         true
     }
 

@@ -1,4 +1,4 @@
-//! The inner loops of a tile of four rows by four vectors.
+//! Tiles of four rows by four or two vectors for NEON lanes.
 //!
 //! The loop of NEON lanes stands in the order in which a Cortex-A53 takes it without waiting. That core begins two instructions a cycle, but only one that multiplies or adds whole vectors, and none of these beside a load into
 //! a vector register. Activations therefore come through general registers, whose loads cost nothing beside arithmetic, and so does
@@ -6,8 +6,10 @@
 //! cycles of arithmetic and 8 of moves and loads.
 #![expect(unsafe_code, reason = "assembly")]
 
-use std::arch::aarch64::{int8x16_t, int32x4_t};
+use super::neon_ends::{begin_four, begin_two, end_four, end_two};
+use super::tile::WholeTiles;
 use std::arch::asm;
+use std::mem::offset_of;
 
 /// One row: four vectors of weights, `v4`-`v7` with the first pair of activations and `v8`-`v11` with the second, in `$pair`;
 /// meanwhile the next row's activations come from `$from` into `$next`. `$then` fills the places of weights that are done with.
@@ -46,26 +48,38 @@ macro_rules! row {
     };
 }
 
-/// Adds the products of `steps` dot steps, at least one, to `sums`, which are those of the first row first.
+/// Computes the rows that begin at four places from `begins` on; `terms` is null or those of the rows. Results go to `to`, rows
+/// `stride` apart.
 ///
 /// # Safety
-/// Each of `rows` is valid for reading `4 * steps + 4` activations and each of `vectors` for `16 * steps + 16` weights. No two
-/// weights that are eight apart within sixteen are both -128: the sum of their products may need 17 bits.
+/// What `tiles` and the other pointers point to is there, with one step more of the first row and of weights; `to` is valid for
+/// writing sixteen bytes in each row. No two weights that are eight apart within sixteen are both -128: the sum of their products
+/// may need 17 bits.
 #[inline(always)]
 pub unsafe fn four_by_four(
-    sums: &mut [int32x4_t; 16],
-    rows: [*const i8; 4],
-    vectors: [*const i8; 4],
-    steps: usize,
+    tiles: &WholeTiles<i8, i8>,
+    begins: *const u32,
+    terms: *const i32,
+    to: *mut u8,
+    stride: usize,
 ) {
     // SAFETY: a step reads four activations of each row and sixteen weights of each vector, and those of the step after it.
     unsafe {
         asm!(
-            "ldr {t:w}, [{a0}], #4",
+            begin_four!(),
+            "ldp {w0}, {x}, [{tiles}, {WEIGHTS}]",
+            "add {w1}, {w0}, {x}",
+            "add {w2}, {w1}, {x}",
+            "add {w3}, {w2}, {x}",
+            "ldr {runs}, [{tiles}, {RUNS}]",
+            "ldr {gap}, [{tiles}, {GAP}]",
             "ldp d4, d8, [{w0}]",
             "ldp d5, d9, [{w1}]",
             "ldp d6, d10, [{w2}]",
             "ldp d7, d11, [{w3}]",
+            "5:",
+            "ldr {t:w}, [{a0}], #4",
+            "ldr {steps}, [{tiles}, {STEPS}]",
             "lsr {u:w}, {t:w}, #16",
             "dup v12.4h, {t:w}",
             "dup v13.4h, {u:w}",
@@ -80,35 +94,43 @@ pub unsafe fn four_by_four(
                 ["ldr {y}, [{w3}, #8]"],
                 ["ldr d8, [{w0}, #8]", "fmov d9, {x}", "ldr d10, [{w2}, #8]", "fmov d11, {y}"]),
             "b.ne 2b",
-            a0 = inout(reg) rows[0] => _,
-            a1 = inout(reg) rows[1] => _,
-            a2 = inout(reg) rows[2] => _,
-            a3 = inout(reg) rows[3] => _,
-            w0 = inout(reg) vectors[0] => _,
-            w1 = inout(reg) vectors[1] => _,
-            w2 = inout(reg) vectors[2] => _,
-            w3 = inout(reg) vectors[3] => _,
-            steps = inout(reg) steps => _,
+            "subs {runs}, {runs}, #1",
+            // The first row has been read on for a step.
+            "sub {a0}, {a0}, #4",
+            "add {a0}, {a0}, {gap}",
+            "add {a1}, {a1}, {gap}",
+            "add {a2}, {a2}, {gap}",
+            "add {a3}, {a3}, {gap}",
+            "b.ne 5b",
+            end_four!(),
+            tiles = in(reg) tiles,
+            begins = in(reg) begins,
+            terms = in(reg) terms,
+            to = inout(reg) to => _,
+            stride = in(reg) stride,
+            a0 = out(reg) _,
+            a1 = out(reg) _,
+            a2 = out(reg) _,
+            a3 = out(reg) _,
+            w0 = out(reg) _,
+            w1 = out(reg) _,
+            w2 = out(reg) _,
+            w3 = out(reg) _,
+            runs = out(reg) _,
+            gap = out(reg) _,
+            steps = out(reg) _,
             t = out(reg) _,
             u = out(reg) _,
             x = out(reg) _,
             y = out(reg) _,
-            inout("v16") sums[0],
-            inout("v17") sums[1],
-            inout("v18") sums[2],
-            inout("v19") sums[3],
-            inout("v20") sums[4],
-            inout("v21") sums[5],
-            inout("v22") sums[6],
-            inout("v23") sums[7],
-            inout("v24") sums[8],
-            inout("v25") sums[9],
-            inout("v26") sums[10],
-            inout("v27") sums[11],
-            inout("v28") sums[12],
-            inout("v29") sums[13],
-            inout("v30") sums[14],
-            inout("v31") sums[15],
+            ACTIVATIONS = const offset_of!(WholeTiles<i8, i8>, activations),
+            WEIGHTS = const offset_of!(WholeTiles<i8, i8>, weights),
+            BIAS = const offset_of!(WholeTiles<i8, i8>, bias),
+            MULTIPLIERS = const offset_of!(WholeTiles<i8, i8>, multipliers),
+            RUNS = const offset_of!(WholeTiles<i8, i8>, runs),
+            STEPS = const offset_of!(WholeTiles<i8, i8>, steps),
+            GAP = const offset_of!(WholeTiles<i8, i8>, gap),
+            ZERO = const offset_of!(WholeTiles<i8, i8>, zero),
             out("v0") _,
             out("v1") _,
             out("v2") _,
@@ -125,7 +147,23 @@ pub unsafe fn four_by_four(
             out("v13") _,
             out("v14") _,
             out("v15") _,
-            options(readonly, nostack),
+            out("v16") _,
+            out("v17") _,
+            out("v18") _,
+            out("v19") _,
+            out("v20") _,
+            out("v21") _,
+            out("v22") _,
+            out("v23") _,
+            out("v24") _,
+            out("v25") _,
+            out("v26") _,
+            out("v27") _,
+            out("v28") _,
+            out("v29") _,
+            out("v30") _,
+            out("v31") _,
+            options(nostack),
         );
     }
 }
@@ -159,21 +197,29 @@ macro_rules! two_rows {
 /// [`four_by_four`] for two vectors.
 ///
 /// # Safety
-/// As there.
+/// As there, but eight bytes are written in each row.
 #[inline(always)]
 pub unsafe fn four_by_two(
-    sums: &mut [int32x4_t; 8],
-    rows: [*const i8; 4],
-    vectors: [*const i8; 2],
-    steps: usize,
+    tiles: &WholeTiles<i8, i8>,
+    begins: *const u32,
+    terms: *const i32,
+    to: *mut u8,
+    stride: usize,
 ) {
     // SAFETY: a step reads four activations of each row and sixteen weights of each vector, and those of the step after it.
     unsafe {
         asm!(
-            "ldr {t:w}, [{a0}], #4",
-            "ldr {x:w}, [{a1}], #4",
+            begin_two!(),
+            "ldp {w0}, {w1}, [{tiles}, {WEIGHTS}]",
+            "add {w1}, {w0}, {w1}",
+            "ldr {runs}, [{tiles}, {RUNS}]",
+            "ldr {gap}, [{tiles}, {GAP}]",
             "ldp d4, d8, [{w0}]",
             "ldp d5, d9, [{w1}]",
+            "5:",
+            "ldr {t:w}, [{a0}], #4",
+            "ldr {x:w}, [{a1}], #4",
+            "ldr {steps}, [{tiles}, {STEPS}]",
             "lsr {u:w}, {t:w}, #16",
             "lsr {y:w}, {x:w}, #16",
             "dup v12.4h, {t:w}",
@@ -188,25 +234,42 @@ pub unsafe fn four_by_two(
                 ["v20" "v21" "v22" "v23"],
                 ["ldr d4, [{w0}, #16]!" "ldr d5, [{w1}, #16]!" "ldr d8, [{w0}, #8]" "ldr d9, [{w1}, #8]"]),
             "b.ne 2b",
-            a0 = inout(reg) rows[0] => _,
-            a1 = inout(reg) rows[1] => _,
-            a2 = inout(reg) rows[2] => _,
-            a3 = inout(reg) rows[3] => _,
-            w0 = inout(reg) vectors[0] => _,
-            w1 = inout(reg) vectors[1] => _,
-            steps = inout(reg) steps => _,
+            "subs {runs}, {runs}, #1",
+            // The first two rows have been read on for a step.
+            "sub {a0}, {a0}, #4",
+            "sub {a1}, {a1}, #4",
+            "add {a0}, {a0}, {gap}",
+            "add {a1}, {a1}, {gap}",
+            "add {a2}, {a2}, {gap}",
+            "add {a3}, {a3}, {gap}",
+            "b.ne 5b",
+            end_two!(),
+            tiles = in(reg) tiles,
+            begins = in(reg) begins,
+            terms = in(reg) terms,
+            to = inout(reg) to => _,
+            stride = in(reg) stride,
+            a0 = out(reg) _,
+            a1 = out(reg) _,
+            a2 = out(reg) _,
+            a3 = out(reg) _,
+            w0 = out(reg) _,
+            w1 = out(reg) _,
+            runs = out(reg) _,
+            gap = out(reg) _,
+            steps = out(reg) _,
             t = out(reg) _,
             u = out(reg) _,
             x = out(reg) _,
             y = out(reg) _,
-            inout("v16") sums[0],
-            inout("v17") sums[1],
-            inout("v18") sums[2],
-            inout("v19") sums[3],
-            inout("v20") sums[4],
-            inout("v21") sums[5],
-            inout("v22") sums[6],
-            inout("v23") sums[7],
+            ACTIVATIONS = const offset_of!(WholeTiles<i8, i8>, activations),
+            WEIGHTS = const offset_of!(WholeTiles<i8, i8>, weights),
+            BIAS = const offset_of!(WholeTiles<i8, i8>, bias),
+            MULTIPLIERS = const offset_of!(WholeTiles<i8, i8>, multipliers),
+            RUNS = const offset_of!(WholeTiles<i8, i8>, runs),
+            STEPS = const offset_of!(WholeTiles<i8, i8>, steps),
+            GAP = const offset_of!(WholeTiles<i8, i8>, gap),
+            ZERO = const offset_of!(WholeTiles<i8, i8>, zero),
             out("v0") _,
             out("v1") _,
             out("v2") _,
@@ -223,146 +286,15 @@ pub unsafe fn four_by_two(
             out("v13") _,
             out("v14") _,
             out("v15") _,
-            options(readonly, nostack),
-        );
-    }
-}
-
-/// `sums` plus the dot products of four activations and four weights in each lane.
-///
-/// # Safety
-/// The machine has dot products.
-#[inline]
-#[target_feature(enable = "neon,dotprod")]
-pub unsafe fn dots(sums: int32x4_t, activations: int8x16_t, weights: int8x16_t) -> int32x4_t {
-    let mut sums = sums;
-    // SAFETY: the instruction reads and writes nothing but registers.
-    unsafe {
-        asm!(
-            "sdot {sums:v}.4s, {weights:v}.16b, {activations:v}.16b",
-            sums = inout(vreg) sums,
-            weights = in(vreg) weights,
-            activations = in(vreg) activations,
-            options(pure, nomem, nostack, preserves_flags),
-        );
-    }
-    sums
-}
-
-/// A dot step of all rows, whose activations are four bytes at `$lane` of `v0`-`v3`, with the weights of the four vectors.
-macro_rules! dot_step {
-    ($lane:literal, [$($weights:literal)*]) => {
-        concat!(
-            dot_step!(@row $lane "v0" ["v16" "v17" "v18" "v19"] [$($weights)*]),
-            dot_step!(@row $lane "v1" ["v20" "v21" "v22" "v23"] [$($weights)*]),
-            dot_step!(@row $lane "v2" ["v24" "v25" "v26" "v27"] [$($weights)*]),
-            dot_step!(@row $lane "v3" ["v28" "v29" "v30" "v31"] [$($weights)*]),
-        )
-    };
-    (@row $lane:literal $row:literal [$($sums:literal)*] [$($weights:literal)*]) => {
-        concat!($("sdot ", $sums, ".4s, ", $weights, ".16b, ", $row, ".4b[", $lane, "]\n",)*)
-    };
-}
-
-/// Adds the products of `steps` dot steps to `sums`, which are those of the first row first.
-///
-/// # Safety
-/// Each of `rows` is valid for reading `4 * steps` activations and each of `vectors` for `16 * steps` weights; the machine has
-/// dot products.
-#[inline]
-#[target_feature(enable = "neon,dotprod")]
-pub unsafe fn four_by_four_dots(
-    sums: &mut [int32x4_t; 16],
-    rows: [*const i8; 4],
-    vectors: [*const i8; 4],
-    steps: usize,
-) {
-    // SAFETY: four steps read sixteen activations of each row and 64 weights of each vector, one step a quarter of them.
-    unsafe {
-        asm!(
-            "subs {steps}, {steps}, #4",
-            "b.lo 3f",
-            "2:",
-            "ldr q0, [{a0}], #16",
-            "ldr q1, [{a1}], #16",
-            "ldr q2, [{a2}], #16",
-            "ldr q3, [{a3}], #16",
-            "ldp q4, q8, [{w0}]",
-            "ldp q5, q9, [{w1}]",
-            "ldp q6, q10, [{w2}]",
-            "ldp q7, q11, [{w3}]",
-            dot_step!("0", ["v4" "v5" "v6" "v7"]),
-            "ldp q4, q12, [{w0}, #32]",
-            "ldp q5, q13, [{w1}, #32]",
-            "ldp q6, q14, [{w2}, #32]",
-            "ldp q7, q15, [{w3}, #32]",
-            dot_step!("1", ["v8" "v9" "v10" "v11"]),
-            "add {w0}, {w0}, #64",
-            "add {w1}, {w1}, #64",
-            dot_step!("2", ["v4" "v5" "v6" "v7"]),
-            "add {w2}, {w2}, #64",
-            "add {w3}, {w3}, #64",
-            "subs {steps}, {steps}, #4",
-            dot_step!("3", ["v12" "v13" "v14" "v15"]),
-            "b.hs 2b",
-            "3:",
-            "adds {steps}, {steps}, #4",
-            "b.eq 5f",
-            "4:",
-            "ldr s0, [{a0}], #4",
-            "ldr s1, [{a1}], #4",
-            "ldr s2, [{a2}], #4",
-            "ldr s3, [{a3}], #4",
-            "ldr q4, [{w0}], #16",
-            "ldr q5, [{w1}], #16",
-            "ldr q6, [{w2}], #16",
-            "ldr q7, [{w3}], #16",
-            "subs {steps}, {steps}, #1",
-            dot_step!("0", ["v4" "v5" "v6" "v7"]),
-            "b.ne 4b",
-            "5:",
-            a0 = inout(reg) rows[0] => _,
-            a1 = inout(reg) rows[1] => _,
-            a2 = inout(reg) rows[2] => _,
-            a3 = inout(reg) rows[3] => _,
-            w0 = inout(reg) vectors[0] => _,
-            w1 = inout(reg) vectors[1] => _,
-            w2 = inout(reg) vectors[2] => _,
-            w3 = inout(reg) vectors[3] => _,
-            steps = inout(reg) steps => _,
-            inout("v16") sums[0],
-            inout("v17") sums[1],
-            inout("v18") sums[2],
-            inout("v19") sums[3],
-            inout("v20") sums[4],
-            inout("v21") sums[5],
-            inout("v22") sums[6],
-            inout("v23") sums[7],
-            inout("v24") sums[8],
-            inout("v25") sums[9],
-            inout("v26") sums[10],
-            inout("v27") sums[11],
-            inout("v28") sums[12],
-            inout("v29") sums[13],
-            inout("v30") sums[14],
-            inout("v31") sums[15],
-            out("v0") _,
-            out("v1") _,
-            out("v2") _,
-            out("v3") _,
-            out("v4") _,
-            out("v5") _,
-            out("v6") _,
-            out("v7") _,
-            out("v8") _,
-            out("v9") _,
-            out("v10") _,
-            out("v11") _,
-            out("v12") _,
-            out("v13") _,
-            out("v14") _,
-            out("v15") _,
-            options(readonly, nostack),
+            out("v16") _,
+            out("v17") _,
+            out("v18") _,
+            out("v19") _,
+            out("v20") _,
+            out("v21") _,
+            out("v22") _,
+            out("v23") _,
+            options(nostack),
         );
     }
 }

@@ -4,20 +4,68 @@
 use super::Lanes;
 use crate::fast::stage::{Scales, StageView};
 
+/// Where the activations of a row stand: runs of neighbours, one behind the other at equal distances.
+#[derive(Debug, Clone, Copy)]
+pub struct Runs {
+    /// How many there are: one unless the lanes have [`Lanes::WHOLE_TILES`].
+    pub count: usize,
+    /// Activations from the beginning of a run to that of the next.
+    pub stride: usize,
+    /// Dot steps of one run. Where its activations do not fill the last step, their neighbours meet weights of 0.
+    pub steps: usize,
+}
+
+impl Runs {
+    /// Dot steps of a row.
+    pub fn all_steps(self) -> usize {
+        self.count * self.steps
+    }
+
+    /// Activations from the first to behind the last, where a step takes `k`.
+    pub fn reach(self, k: usize) -> usize {
+        (self.count - 1) * self.stride + self.steps * k
+    }
+}
+
+/// Where rows begin.
+#[derive(Debug, Clone, Copy)]
+pub struct Rows<'a> {
+    begins: &'a [u32],
+    /// The greatest of them, and that of all but the last three.
+    last: usize,
+    last_of_tiles: usize,
+}
+
+impl<'a> Rows<'a> {
+    /// Rows that begin at `begins` in a panel's activations.
+    #[inline(always)]
+    pub fn new(begins: &'a [u32]) -> Self {
+        let greatest = |begins: &[u32]| begins.iter().copied().fold(0, u32::max) as usize;
+        let (tiles, rest) = begins.split_at(begins.len().saturating_sub(3));
+        let last_of_tiles = greatest(tiles);
+        Self {
+            begins,
+            last: last_of_tiles.max(greatest(rest)),
+            last_of_tiles,
+        }
+    }
+}
+
 /// The operands of the tiles of one panel.
 pub struct Panel<'a, L: Lanes> {
-    /// Rows of `stride` activations each.
+    /// What rows are read from.
     pub activations: &'a [L::Activation],
-    /// Activations from one row to the next, at least `steps * K`.
-    pub stride: usize,
+    /// Where rows begin in `activations`.
+    pub rows: Rows<'a>,
+    /// What stands there.
+    pub runs: Runs,
     /// Added to every sum of a row; empty where there is nothing to add.
     pub row_terms: &'a [i32],
-    /// Vector after vector of output channels, each of `steps` times `N * K` weights.
+    /// Vector after vector of output channels, each of as many times `N * K` weights as a row has steps; then those of one step
+    /// more.
     pub weights: &'a [L::Weight],
-    /// By vector: whether [`Lanes::whole_tile`] may have it.
+    /// By vector: whether [`Lanes::whole_tiles`] may have it.
     pub suits_whole_tile: &'a [bool],
-    /// Dot steps of one sum.
-    pub steps: usize,
     /// Added to every sum of an output channel, padded to whole vectors.
     pub bias: &'a [i32],
     /// From sums to results.
@@ -32,6 +80,35 @@ pub struct Target<'a> {
     pub stride: usize,
 }
 
+/// The tiles of some vectors as [`Lanes::whole_tiles`] takes them, from the first product to the stored byte.
+#[repr(C)]
+pub struct WholeTiles<A, W> {
+    /// See [`Panel`].
+    pub activations: *const A,
+    /// Of the first vector.
+    pub weights: *const W,
+    /// Bytes from a vector's weights to those of the next.
+    pub vector: usize,
+    /// Of the first vector.
+    pub bias: *const i32,
+    /// Of the first vector, for a scaling by [`Lanes::scale_right`].
+    pub multipliers: *const i32,
+    /// Of the first vector.
+    pub rights: *const i32,
+    /// Runs of a row.
+    pub runs: usize,
+    /// Dot steps of a run.
+    pub steps: usize,
+    /// Bytes from the end of a run to the beginning of the next.
+    pub gap: usize,
+    /// Added to scaled sums.
+    pub zero: i16,
+    /// The lowest result.
+    pub low: i16,
+    /// The highest result.
+    pub high: i16,
+}
+
 /// What the tiles of neighbouring vectors share.
 struct Columns<'a, L: Lanes, const C: usize> {
     panel: &'a Panel<'a, L>,
@@ -39,42 +116,35 @@ struct Columns<'a, L: Lanes, const C: usize> {
     bias: [L::Sum; C],
     scales: Scales<'a, L, C>,
     limits: L::Limits,
-    /// Rows, from the first on, that [`Lanes::whole_tile`] may be called with.
-    whole_rows: usize,
     /// Output channels, at most `C * N`.
     channels: usize,
 }
 
 impl<L: Lanes> Panel<'_, L> {
-    /// Computes the first `rows` rows of the vectors `vector..vector + C`, of which the first `channels` channels exist.
+    /// Computes all rows of the vectors `vector..vector + C`, of which the first `channels` channels exist.
     #[inline(always)]
     pub fn columns<const C: usize>(
         &self,
         lanes: L,
         vector: usize,
-        [rows, channels]: [usize; 2],
-        target: Target<'_>,
+        channels: usize,
+        mut target: Target<'_>,
     ) {
+        let rows = self.rows.begins.len();
         if C > L::VECTORS || rows == 0 {
             return;
         }
-        let per_vector = self.steps * L::N * L::K;
+        let per_vector = self.runs.all_steps() * L::N * L::K;
         let weights = &self.weights[vector * per_vector..];
         // What the pointers below read and write.
-        let last_row = (rows - 1) * self.stride;
-        assert!(last_row + self.steps * L::K <= self.activations.len());
-        assert!(C * per_vector <= weights.len() && channels <= C * L::N);
+        assert!(C * per_vector + L::N * L::K <= weights.len() && channels <= C * L::N);
+        assert!(self.rows.last + self.runs.reach(L::K) <= self.activations.len());
         assert!((rows - 1) * target.stride + channels <= target.output.len());
         assert!(self.row_terms.is_empty() || rows <= self.row_terms.len());
-        // A loop of the lanes' own reads one step more.
-        let suits = &self.suits_whole_tile[vector..vector + C];
-        let suits =
-            suits.iter().all(|&suits| suits) && C * per_vector + L::N * L::K <= weights.len();
-        let longer = (self.steps + 1) * L::K;
-        let whole_rows = match self.activations.len().checked_sub(longer) {
-            Some(room) if suits => room / self.stride + 1,
-            _ => 0,
-        };
+        let mut row = self.whole_tiles::<C>(lanes, vector, channels, &mut target);
+        if row == rows {
+            return;
+        }
         let bias = &self.bias[vector * L::N..][..C * L::N];
         let columns = Columns::<L, C> {
             panel: self,
@@ -82,10 +152,8 @@ impl<L: Lanes> Panel<'_, L> {
             bias: std::array::from_fn(|c| lanes.load_sums(&bias[c * L::N..])),
             scales: self.stage.at(lanes, vector * L::N),
             limits: self.stage.limits(lanes),
-            whole_rows,
             channels,
         };
-        let mut row = 0;
         while row < rows {
             let output = target.output.as_mut_ptr().wrapping_add(row * target.stride);
             let to = (output, target.stride);
@@ -99,6 +167,63 @@ impl<L: Lanes> Panel<'_, L> {
             };
         }
     }
+
+    /// Leaves what it can of [`columns`](Self::columns), which has found that operands are there, to the lanes; the rows that are
+    /// done.
+    #[inline(always)]
+    fn whole_tiles<const C: usize>(
+        &self,
+        lanes: L,
+        vector: usize,
+        channels: usize,
+        target: &mut Target<'_>,
+    ) -> usize {
+        // Lanes read one step more of each tile's first row, which is none of the last three.
+        let longer =
+            self.rows.last_of_tiles + self.runs.reach(L::K) + L::K <= self.activations.len();
+        let suits = |vector: &[bool]| vector.iter().all(|&suits| suits);
+        let first = vector * L::N;
+        let Some(right) = self.stage.right(first, C * L::N) else {
+            return 0;
+        };
+        if !L::WHOLE_TILES || !suits(&self.suits_whole_tile[vector..vector + C]) || !longer {
+            return 0;
+        }
+        let per_vector = self.runs.all_steps() * L::N * L::K;
+        let run = self.runs.steps * L::K;
+        let tiles = WholeTiles {
+            activations: self.activations.as_ptr(),
+            weights: self.weights[vector * per_vector..].as_ptr(),
+            vector: per_vector * size_of::<L::Weight>(),
+            bias: self.bias[first..][..C * L::N].as_ptr(),
+            multipliers: right.multipliers.as_ptr(),
+            rights: right.rights.as_ptr(),
+            runs: self.runs.count,
+            steps: self.runs.steps,
+            gap: self
+                .runs
+                .stride
+                .wrapping_sub(run)
+                .wrapping_mul(size_of::<L::Activation>()),
+            zero: right.zero,
+            low: right.low,
+            high: right.high,
+        };
+        let begins = self.rows.begins;
+        let terms = self.row_terms.get(..begins.len()).unwrap_or(&[]);
+        let stride = target.stride;
+        // SAFETY: `columns` has asserted that rows, weights and results are there; rows and weights go on for a step more.
+        unsafe {
+            lanes.whole_tiles::<C>(
+                &tiles,
+                begins,
+                terms,
+                channels,
+                target.output.as_mut_ptr(),
+                stride,
+            )
+        }
+    }
 }
 
 impl<L: Lanes, const C: usize> Columns<'_, L, C> {
@@ -110,9 +235,9 @@ impl<L: Lanes, const C: usize> Columns<'_, L, C> {
             return R;
         }
         let panel = self.panel;
-        let activations = panel.activations.as_ptr().wrapping_add(row * panel.stride);
+        let begins = &panel.rows.begins[row..][..R];
         let rows: [*const L::Activation; R] =
-            std::array::from_fn(|r| activations.wrapping_add(r * panel.stride));
+            std::array::from_fn(|r| panel.activations.as_ptr().wrapping_add(begins[r] as usize));
         let mut sums: [[L::Sum; C]; R] = [self.bias; R];
         if !panel.row_terms.is_empty() {
             let terms = &panel.row_terms[row..][..R];
@@ -123,12 +248,7 @@ impl<L: Lanes, const C: usize> Columns<'_, L, C> {
                 }
             }
         }
-        // SAFETY: rows and vectors go on for one more step and their weights suit.
-        let done = row + R <= self.whole_rows
-            && unsafe { lanes.whole_tile(&mut sums, rows, self.weights, panel.steps) };
-        if !done {
-            self.products(lanes, &mut sums, rows);
-        }
+        self.products(lanes, &mut sums, rows);
         self.scales
             .apply(lanes, sums, |codes| self.store(lanes, codes, to));
         R
@@ -142,18 +262,25 @@ impl<L: Lanes, const C: usize> Columns<'_, L, C> {
         sums: &mut [[L::Sum; C]; R],
         rows: [*const L::Activation; R],
     ) {
-        for step in 0..self.panel.steps {
-            let weights: [L::Weights; C] = std::array::from_fn(|c| {
-                // SAFETY: vector `c` has `steps * N * K` weights.
-                unsafe { lanes.load_weights(self.weights[c].wrapping_add(step * L::N * L::K)) }
-            });
-            for (r, sums) in sums.iter_mut().enumerate() {
-                // SAFETY: row `r` has `steps * K` activations.
-                let activations = unsafe { lanes.splat(rows[r].wrapping_add(step * L::K)) };
-                for (sum, &weights) in sums.iter_mut().zip(&weights) {
-                    *sum = lanes.dot(*sum, activations, weights);
+        let runs = self.panel.runs;
+        let count = if L::WHOLE_TILES { runs.count } else { 1 };
+        let mut weights = self.weights;
+        for run in 0..count {
+            for step in 0..runs.steps {
+                let at = run * runs.stride + step * L::K;
+                let loaded: [L::Weights; C] = std::array::from_fn(|c| {
+                    // SAFETY: vector `c` has weights for all steps of all runs.
+                    unsafe { lanes.load_weights(weights[c].wrapping_add(step * L::N * L::K)) }
+                });
+                for (r, sums) in sums.iter_mut().enumerate() {
+                    // SAFETY: row `r` has activations for all steps of all runs.
+                    let activations = unsafe { lanes.splat(rows[r].wrapping_add(at)) };
+                    for (sum, &weights) in sums.iter_mut().zip(&loaded) {
+                        *sum = lanes.dot(*sum, activations, weights);
+                    }
                 }
             }
+            weights = weights.map(|vector| vector.wrapping_add(runs.steps * L::N * L::K));
         }
     }
 
