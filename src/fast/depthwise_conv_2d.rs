@@ -5,7 +5,7 @@
 use super::aligned::Aligned;
 use super::conv_2d;
 use super::lanes::channelwise::{MOST_TAPS, Tap, Windows};
-use super::lanes::sliding::{POSITIONS, Sliding};
+use super::lanes::sliding::{FEWEST, Sliding, Weights};
 use super::lanes::{Lanes, Work, for_each_isa};
 use super::stage::StageVectors;
 use super::{
@@ -138,10 +138,14 @@ struct Packed<L: Lanes> {
     signed: bool,
     /// Whether windows are computed side by side.
     slides: bool,
-    /// The channels of positions in the padding, as many as windows side by side read.
+    /// The channels of positions in the padding, as many as windows side by side read, and as these have them.
     padding: Box<[u8]>,
+    slid_padding: Box<[u8]>,
+    /// As [`Windows`] reads them.
     weights: Aligned,
     bias: Aligned,
+    /// Weights as bytes, and biases for activations of the lanes, where windows side by side may be computed with these.
+    bytes: Option<(Aligned, Aligned)>,
     stage: StageVectors,
 }
 
@@ -194,13 +198,51 @@ impl<L: Lanes> Packed<L> {
             channels,
             signed: p.activations.is_signed(),
             slides: false,
-            padding: vec![(p.input_zero_point & 0xff) as u8; MOST_REACH * channels].into(),
+            padding: vec![(p.input_zero_point & 0xff) as u8; channels].into(),
+            slid_padding: Box::default(),
             weights,
             bias: Aligned::of(&bias),
+            bytes: None,
             stage: StageVectors::new(p.stage.clone(), &order),
         };
         this.slides = this.can_slide();
+        if this.slides && L::BYTE_TAPS {
+            this.bytes = this.bytes(p);
+        }
+        if this.slides {
+            let zero = this.padding[0] ^ this.flip();
+            this.slid_padding = vec![zero; MOST_REACH * channels].into();
+        }
         this
+    }
+}
+
+impl<L: Lanes> Packed<L> {
+    /// Weights as bytes, block after block and tap after tap, with the biases for them; none where they do not fit or where the
+    /// products of neighbouring taps could exceed 16 bits.
+    fn bytes(&self, problem: &DepthwiseConv2d<'_>) -> Option<(Aligned, Aligned)> {
+        let p = problem;
+        let (channels, block) = (self.channels, 2 * L::N);
+        let offset = L::activation_offset(self.signed);
+        let mut packed = Aligned::new(p.filter.len());
+        let mut bias: Vec<i32> = self.bias.slice().to_vec();
+        let to = packed.slice_mut::<i8>();
+        for (lane, bias) in bias.iter_mut().enumerate() {
+            let within = L::block_order(lane % block / L::N, lane % L::N);
+            let channel = lane / block * block + within;
+            let mut last = 0;
+            for tap in 0..p.taps() {
+                let weight = p.weights.value(p.filter[tap * channels + channel]);
+                let weight = i8::try_from(weight.wrapping_sub(p.filter_zero_point)).ok()?;
+                if tap % 2 == 1 && [last, weight] == [i8::MIN; 2] {
+                    return None;
+                }
+                to[lane / block * block * p.taps() + tap * block + within] = weight;
+                *bias = bias.wrapping_sub(offset.wrapping_mul(weight.into()));
+                last = weight;
+            }
+        }
+        Some((packed, Aligned::of(&bias)))
     }
 }
 
@@ -283,26 +325,26 @@ impl<L: Lanes> Run<'_, L> {
             );
             let count = (width - x).min(end - position);
             let (now, later) = output.split_at_mut(count * p.channels);
-            if count < POSITIONS {
+            if count < FEWEST {
                 // The rest of a row that another part begins with.
                 for (x, now) in (x..).zip(now.chunks_exact_mut(p.channels)) {
                     p.windows::<0>(self.input, [batch, y, x], now);
                 }
             } else {
                 let inputs = std::array::from_fn(|tap| p.rows.position(y, tap));
+                let (weights, bias) = match &p.bytes {
+                    Some((weights, bias)) => (Weights::Bytes(weights.slice()), bias),
+                    None => (Weights::Words(p.weights.slice(), p.signed), &p.bias),
+                };
                 let sliding = Sliding::<ROWS, COLUMNS, STRIDE> {
                     rows: padded.rows(batch, inputs, x * STRIDE),
                     padded: inputs.map(|row| row.is_none()),
                     channels: p.channels,
-                    weights: p.weights.slice(),
-                    bias: p.bias.slice(),
+                    weights,
+                    bias: bias.slice(),
                     stage: p.stage.view(),
                 };
-                if p.signed {
-                    sliding.run::<L, true>(p.lanes, now);
-                } else {
-                    sliding.run::<L, false>(p.lanes, now);
-                }
+                sliding.run(p.lanes, now);
             }
             output = later;
             position += count;
@@ -337,12 +379,16 @@ impl<L: Lanes, const ROWS: usize> PaddedRows<'_, L, ROWS> {
             let inside = rest.len().min(p.columns.input * p.channels);
             let (inside, after) = rest.split_at_mut(inside);
             inside.copy_from_slice(&self.input[from..][..inside.len()]);
-            before.fill(p.padding[0]);
-            after.fill(p.padding[0]);
+            let flip = p.flip();
+            if flip != 0 {
+                inside.iter_mut().for_each(|byte| *byte ^= flip);
+            }
+            before.fill(p.slid_padding[0]);
+            after.fill(p.slid_padding[0]);
         }
         rows.map(|row| match row {
             Some(row) => &self.rows[row % ROWS * len..][..len][column * p.channels..],
-            None => &p.padding,
+            None => &p.slid_padding,
         })
     }
 }
@@ -357,8 +403,16 @@ impl<L: Lanes> Packed<L> {
             && square(columns)
             && self.rows.taps == columns.taps
             && matches!(columns.stride, 1 | 2)
-            && columns.output >= POSITIONS
+            && columns.output >= FEWEST
             && self.channels.is_multiple_of(2 * L::N)
+    }
+
+    /// What makes stored bytes those that windows side by side read, by exclusive or.
+    fn flip(&self) -> u8 {
+        match self.bytes {
+            Some(_) => L::activation_offset(self.signed).unsigned_abs() as u8,
+            None => 0,
+        }
     }
 
     /// Columns of a row with its padding.
@@ -443,7 +497,9 @@ impl<L: Lanes> ConvKernel for Packed<L> {
     }
 
     fn packed_bytes(&self) -> usize {
-        self.weights.bytes() + self.bias.bytes() + self.stage.bytes()
+        let bytes = self.bytes.as_ref();
+        let bytes = bytes.map_or(0, |(weights, bias)| weights.bytes() + bias.bytes());
+        self.weights.bytes() + self.bias.bytes() + bytes + self.stage.bytes()
     }
 
     /// Where nothing is needed still a byte: threads are used.

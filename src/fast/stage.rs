@@ -157,10 +157,21 @@ impl<'a> StageView<'a> {
         Some(RightShifts {
             multipliers: &self.multipliers[lane..][..count],
             rights: &self.rights[lane..][..count],
+            positive: self.is_positive(),
             zero: byte(self.zero_point)?,
             low: byte(self.clamp.0)?,
             high: byte(self.clamp.1)?,
         })
+    }
+
+    /// Whether results are `max(scaled, 0)` as far as a byte goes, stored from its least value on: an activation function has
+    /// cut off negative numbers. How these round does not matter.
+    #[inline(always)]
+    pub fn is_positive(self) -> bool {
+        matches!(
+            (self.zero_point, self.clamp),
+            (-128, (-128, 127)) | (0, (0, 255))
+        )
     }
 
     /// The lowest and the highest result.
@@ -176,6 +187,8 @@ pub struct RightShifts<'a> {
     pub multipliers: &'a [i32],
     /// By lane.
     pub rights: &'a [i32],
+    /// As [`StageView::is_positive`] says.
+    pub positive: bool,
     /// The zero point.
     pub zero: i16,
     /// The lowest result.
@@ -195,6 +208,27 @@ pub struct Scales<'a, L: Lanes, const C: usize> {
 }
 
 impl<L: Lanes, const C: usize> Scales<'_, L, C> {
+    /// The least value of a byte where [`positive_part`](Self::positive_part) gives the results.
+    #[inline(always)]
+    pub fn positive(&self) -> Option<i32> {
+        (self.right && self.stage.is_positive()).then_some(self.stage.clamp.0)
+    }
+
+    /// `sums` scaled to results counted from the least value of a byte, not yet limited; negative ones are only known to be so.
+    #[inline(always)]
+    pub fn positive_part<const R: usize>(
+        &self,
+        lanes: L,
+        mut sums: [[L::Sum; C]; R],
+    ) -> [[L::Sum; C]; R] {
+        for sums in &mut sums {
+            for (c, sums) in sums.iter_mut().enumerate() {
+                *sums = lanes.scale_positive(*sums, self.multipliers[c], self.rights[c]);
+            }
+        }
+        sums
+    }
+
     /// Calls `then` with `sums` scaled to results that are not yet limited.
     #[inline(always)]
     pub fn apply<const R: usize>(

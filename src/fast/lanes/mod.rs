@@ -160,6 +160,17 @@ pub trait Lanes: Copy + Send + Sync + 'static {
         rights: Self::Sum,
         rest: Self::Sum,
     ) -> Self::Sum;
+    /// [`scale_right`](Self::scale_right) without the zero point where only positive results matter: negative ones may round either
+    /// way.
+    #[inline(always)]
+    fn scale_positive(
+        self,
+        sums: Self::Sum,
+        multipliers: Self::Sum,
+        rights: Self::Sum,
+    ) -> Self::Sum {
+        self.scale_right(sums, multipliers, rights, self.splat_sum(1))
+    }
     /// Requantization with two roundings: shifted left by `lefts`, the rounded doubling high product with `multipliers`,
     /// shifted right by `rights` with ties away from zero, plus `zero`.
     fn scale(
@@ -267,8 +278,46 @@ pub trait Lanes: Copy + Send + Sync + 'static {
     ) -> [Self::Sum; 2] {
         self.tap_pair(sums, words, self.no_words(), weights)
     }
+    /// Whether there are [`byte_pair`](Self::byte_pair) and [`byte_tap`](Self::byte_tap).
+    const BYTE_TAPS: bool = false;
+    /// `sums` plus the products of two taps with their weights, for `2 * N` neighbouring channels in the order of the sums.
+    ///
+    /// # Safety
+    /// `taps` and `weights` are valid for reading `2 * N` activations and as many weights each. No channel
+    /// has -128 for both weights: the sum of their products may need 17 bits.
+    #[expect(unsafe_code, reason = "the inner loop checks no bounds")]
+    #[inline(always)]
+    unsafe fn byte_pair(
+        self,
+        sums: [Self::Sum; 2],
+        _taps: [*const u8; 2],
+        _weights: [*const i8; 2],
+    ) -> [Self::Sum; 2] {
+        sums
+    }
+    /// [`byte_pair`](Self::byte_pair) for a single tap.
+    ///
+    /// # Safety
+    /// As there.
+    #[expect(unsafe_code, reason = "the inner loop checks no bounds")]
+    #[inline(always)]
+    unsafe fn byte_tap(
+        self,
+        sums: [Self::Sum; 2],
+        _tap: *const u8,
+        _weights: *const i8,
+    ) -> [Self::Sum; 2] {
+        sums
+    }
     /// Limits the results of a block and writes the first `to.len()` (at most `2 * N`) channels as bytes.
     fn store_block(self, codes: [Self::Sum; 2], limits: Self::Limits, to: &mut [u8]);
+    /// Writes the results of a block, positive numbers from `low` on: the least of the byte's type, whose greatest limits them.
+    #[inline(always)]
+    fn store_positive(self, codes: [Self::Sum; 2], low: i32, to: &mut [u8]) {
+        let low_sum = self.splat_sum(low);
+        let limits = self.limits(low, low + 255);
+        self.store_block(codes.map(|codes| self.add(codes, low_sum)), limits, to);
+    }
 }
 
 /// Calls a macro with the name and the lanes of every instruction set, best first: all lists of variants come from here.

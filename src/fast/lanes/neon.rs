@@ -89,6 +89,32 @@ impl Common {
             vaddq_s32(vrshlq_s32(high, shifts), vshrq_n_s32::<1>(rest))
         }
 
+        fn scale_positive(
+            sums: int32x4_t, multipliers: int32x4_t, rights: int32x4_t
+        ) -> int32x4_t {
+            vrshlq_s32(vqrdmulhq_s32(sums, multipliers), vmvnq_s32(rights))
+        }
+
+        fn positive_eight(codes: [int32x4_t; 2], low: i32) -> uint8x8_t {
+            let words = vqmovn_high_s32(vqmovn_s32(codes[0]), codes[1]);
+            veor_u8(vqmovun_s16(words), vdup_n_u8(low as u8))
+        }
+
+        fn byte_products(
+            sums: [int32x4_t; 2], products: int16x8_t
+        ) -> [int32x4_t; 2] {
+            let low = vaddw_s16(sums[0], vget_low_s16(products));
+            [low, vaddw_high_s16(sums[1], products)]
+        }
+
+        fn multiply_bytes(a: int8x8_t, b: int8x8_t) -> int16x8_t {
+            vmull_s8(a, b)
+        }
+
+        fn add_products(products: int16x8_t, a: int8x8_t, b: int8x8_t) -> int16x8_t {
+            vmlal_s8(products, a, b)
+        }
+
         fn scale(
             sums: int32x4_t, multipliers: int32x4_t, lefts: int32x4_t, rights: int32x4_t, zero: int32x4_t
         ) -> int32x4_t {
@@ -234,6 +260,7 @@ macro_rules! common {
         const VECTORS: usize = 4;
         const WHOLE_TILES: bool = true;
         const SLIDES: bool = true;
+        const BYTE_TAPS: bool = true;
 
         fn run<W: Work>(self, work: W) -> W::Output {
             #[target_feature(enable = $features)]
@@ -342,6 +369,9 @@ macro_rules! common {
             fn scale_right(
                 sums: int32x4_t, multipliers: int32x4_t, rights: int32x4_t, rest: int32x4_t
             ) -> int32x4_t;
+            fn scale_positive(
+                sums: int32x4_t, multipliers: int32x4_t, rights: int32x4_t
+            ) -> int32x4_t;
             fn scale(
                 sums: int32x4_t, multipliers: int32x4_t, lefts: int32x4_t, rights: int32x4_t, zero: int32x4_t
             ) -> int32x4_t;
@@ -444,6 +474,46 @@ macro_rules! common {
         unsafe fn load_word_weights(self, from: *const i16) -> [int16x8_t; 2] {
             // SAFETY: the caller promises sixteen weights.
             unsafe { from.cast::<[int16x8_t; 2]>().read_unaligned() }
+        }
+
+        #[inline(always)]
+        unsafe fn byte_pair(
+            self,
+            sums: [int32x4_t; 2],
+            taps: [*const u8; 2],
+            weights: [*const i8; 2],
+        ) -> [int32x4_t; 2] {
+            // SAFETY: the caller promises eight activations and weights each.
+            let ([a, b], [v, w]) = unsafe {
+                (
+                    taps.map(|tap| tap.cast::<int8x8_t>().read_unaligned()),
+                    weights.map(|weights| weights.cast::<int8x8_t>().read_unaligned()),
+                )
+            };
+            let products = self.0.add_products(self.0.multiply_bytes(a, v), b, w);
+            self.0.byte_products(sums, products)
+        }
+
+        #[inline(always)]
+        unsafe fn byte_tap(
+            self,
+            sums: [int32x4_t; 2],
+            tap: *const u8,
+            weights: *const i8,
+        ) -> [int32x4_t; 2] {
+            // SAFETY: the caller promises eight activations and weights.
+            let (a, v) = unsafe {
+                (
+                    tap.cast::<int8x8_t>().read_unaligned(),
+                    weights.cast::<int8x8_t>().read_unaligned(),
+                )
+            };
+            self.0.byte_products(sums, self.0.multiply_bytes(a, v))
+        }
+
+        #[inline(always)]
+        fn store_positive(self, codes: [int32x4_t; 2], low: i32, to: &mut [u8]) {
+            self.0.write_8(self.0.positive_eight(codes, low), to);
         }
 
         #[inline(always)]

@@ -47,7 +47,7 @@ macro_rules! scales {
             "ldp {x}, {y}, [{tiles}, {MULTIPLIERS}]\n",
             "ldr d10, [{tiles}, {ZERO}]\n",
             $load, "\n",
-            "dup v8.8h, v10.h[0]\ndup v9.8h, v10.h[1]\ndup v10.8h, v10.h[2]\n",
+            "ldr {x}, [{tiles}, {POSITIVE}]\n",
             // `-(rights + 1)`
             $("mvn ", $right, ".16b, ", $right, ".16b\n",)*
         )
@@ -56,23 +56,76 @@ macro_rules! scales {
 
 /// Requantizes eight vectors, as [`Lanes::scale_right`](super::Lanes::scale_right) says, to bytes in `v11` and `v13`.
 macro_rules! bytes {
-    (
-        [$($sum:literal)*], [$($multiplier:literal)*], [$($right:literal)*],
-        [$a:literal $b:literal $c:literal $d:literal], [$e:literal $f:literal $g:literal $h:literal]
-    ) => {
+    ($sums:tt, $multipliers:tt, $rights:tt) => {
         concat!(
-            $("sqrdmulh ", $sum, ".4s, ", $sum, ".4s, ", $multiplier, ".4s\n",)*
+            $crate::fast::lanes::neon_ends::each!("sqrdmulh", $sums, $multipliers),
             // Shifts round ties up; one less makes those of negative numbers round away from zero.
-            $("ssra ", $sum, ".4s, ", $sum, ".4s, #31\n",)*
-            $("srshl ", $sum, ".4s, ", $sum, ".4s, ", $right, ".4s\n",)*
-            "sqxtn v11.4h, ", $a, ".4s\nsqxtn v12.4h, ", $b, ".4s\n",
-            "sqxtn v13.4h, ", $c, ".4s\nsqxtn v14.4h, ", $d, ".4s\n",
-            "sqxtn2 v11.8h, ", $e, ".4s\nsqxtn2 v12.8h, ", $f, ".4s\n",
-            "sqxtn2 v13.8h, ", $g, ".4s\nsqxtn2 v14.8h, ", $h, ".4s\n",
+            $crate::fast::lanes::neon_ends::lower_negative!($sums),
+            $crate::fast::lanes::neon_ends::each!("srshl", $sums, $rights),
+            $crate::fast::lanes::neon_ends::words!($sums),
             $crate::fast::lanes::neon_ends::each_word!("sqadd", "v8"),
             $crate::fast::lanes::neon_ends::each_word!("smax", "v9"),
             $crate::fast::lanes::neon_ends::each_word!("smin", "v10"),
             "uzp1 v11.16b, v11.16b, v12.16b\nuzp1 v13.16b, v13.16b, v14.16b\n",
+        )
+    };
+}
+
+/// [`bytes`] where the zero point is the least that a byte holds, and limits are those of the byte: how negative numbers round
+/// does not matter, and saturation does the rest. The highest bits of results are those of `v8`, exclusive or.
+macro_rules! positive_bytes {
+    ($sums:tt, $multipliers:tt, $rights:tt) => {
+        concat!(
+            $crate::fast::lanes::neon_ends::each!("sqrdmulh", $sums, $multipliers),
+            $crate::fast::lanes::neon_ends::each!("srshl", $sums, $rights),
+            $crate::fast::lanes::neon_ends::words!($sums),
+            "sqxtun v11.8b, v11.8h\nsqxtun v13.8b, v13.8h\n",
+            "sqxtun2 v11.16b, v12.8h\nsqxtun2 v13.16b, v14.8h\n",
+            "eor v11.16b, v11.16b, v8.16b\neor v13.16b, v13.16b, v8.16b\n",
+        )
+    };
+}
+
+/// An instruction for each of some vectors with each of others.
+macro_rules! each {
+    ($name:literal, [$($sum:literal)*], [$($with:literal)*]) => {
+        concat!($($name, " ", $sum, ".4s, ", $sum, ".4s, ", $with, ".4s\n",)*)
+    };
+}
+
+/// Takes one from each negative number.
+macro_rules! lower_negative {
+    ([$($sum:literal)*]) => {
+        concat!($("ssra ", $sum, ".4s, ", $sum, ".4s, #31\n",)*)
+    };
+}
+
+/// Eight vectors saturated to words in `v11`-`v14`.
+macro_rules! words {
+    (
+        [$a:literal $b:literal $c:literal $d:literal $e:literal $f:literal $g:literal $h:literal]
+    ) => {
+        concat!(
+            "sqxtn v11.4h, ",
+            $a,
+            ".4s\nsqxtn v12.4h, ",
+            $c,
+            ".4s\n",
+            "sqxtn v13.4h, ",
+            $e,
+            ".4s\nsqxtn v14.4h, ",
+            $g,
+            ".4s\n",
+            "sqxtn2 v11.8h, ",
+            $b,
+            ".4s\nsqxtn2 v12.8h, ",
+            $d,
+            ".4s\n",
+            "sqxtn2 v13.8h, ",
+            $f,
+            ".4s\nsqxtn2 v14.8h, ",
+            $h,
+            ".4s\n",
         )
     };
 }
@@ -136,19 +189,29 @@ macro_rules! end_four {
                 "ldp q0, q1, [{x}]\nldp q2, q3, [{x}, #32]\nldp q4, q5, [{y}]\nldp q6, q7, [{y}, #32]",
                 ["v4" "v5" "v6" "v7"]
             ),
-            $crate::fast::lanes::neon_ends::bytes!(
+            "cbnz {x}, 10f\n",
+            "dup v8.8h, v10.h[0]\ndup v9.8h, v10.h[1]\ndup v10.8h, v10.h[2]\n",
+            $crate::fast::lanes::neon_ends::end_four!(bytes),
+            "b 11f\n",
+            "10:\n",
+            "dup v8.16b, v10.b[0]\n",
+            $crate::fast::lanes::neon_ends::end_four!(positive_bytes),
+            "11:\n",
+        )
+    };
+    ($bytes:ident) => {
+        concat!(
+            $crate::fast::lanes::neon_ends::$bytes!(
                 ["v16" "v17" "v18" "v19" "v20" "v21" "v22" "v23"],
                 ["v0" "v1" "v2" "v3" "v0" "v1" "v2" "v3"],
-                ["v4" "v5" "v6" "v7" "v4" "v5" "v6" "v7"],
-                ["v16" "v18" "v20" "v22"], ["v17" "v19" "v21" "v23"]
+                ["v4" "v5" "v6" "v7" "v4" "v5" "v6" "v7"]
             ),
             "str q11, [{to}]\nstr q13, [{to}, {stride}]\n",
             "add {to}, {to}, {stride}, lsl #1\n",
-            $crate::fast::lanes::neon_ends::bytes!(
+            $crate::fast::lanes::neon_ends::$bytes!(
                 ["v24" "v25" "v26" "v27" "v28" "v29" "v30" "v31"],
                 ["v0" "v1" "v2" "v3" "v0" "v1" "v2" "v3"],
-                ["v4" "v5" "v6" "v7" "v4" "v5" "v6" "v7"],
-                ["v24" "v26" "v28" "v30"], ["v25" "v27" "v29" "v31"]
+                ["v4" "v5" "v6" "v7" "v4" "v5" "v6" "v7"]
             ),
             "str q11, [{to}]\nstr q13, [{to}, {stride}]\n",
         )
@@ -162,18 +225,30 @@ macro_rules! end_two {
             $crate::fast::lanes::neon_ends::scales!(
                 "ldp q0, q1, [{x}]\nldp q4, q5, [{y}]", ["v4" "v5"]
             ),
-            $crate::fast::lanes::neon_ends::bytes!(
-                ["v16" "v17" "v18" "v19" "v20" "v21" "v22" "v23"],
-                ["v0" "v1" "v0" "v1" "v0" "v1" "v0" "v1"],
-                ["v4" "v5" "v4" "v5" "v4" "v5" "v4" "v5"],
-                ["v16" "v18" "v20" "v22"], ["v17" "v19" "v21" "v23"]
-            ),
+            "cbnz {x}, 10f\n",
+            "dup v8.8h, v10.h[0]\ndup v9.8h, v10.h[1]\ndup v10.8h, v10.h[2]\n",
+            $crate::fast::lanes::neon_ends::end_two!(bytes),
+            "b 11f\n",
+            "10:\n",
+            "dup v8.16b, v10.b[0]\n",
+            $crate::fast::lanes::neon_ends::end_two!(positive_bytes),
+            "11:\n",
             "add {x}, {to}, {stride}\n",
             "str d11, [{to}]\nst1 {{v11.d}}[1], [{x}]\n",
             "add {to}, {to}, {stride}, lsl #1\nadd {x}, {x}, {stride}, lsl #1\n",
             "str d13, [{to}]\nst1 {{v13.d}}[1], [{x}]\n",
         )
     };
+    ($bytes:ident) => {
+        $crate::fast::lanes::neon_ends::$bytes!(
+            ["v16" "v17" "v18" "v19" "v20" "v21" "v22" "v23"],
+            ["v0" "v1" "v0" "v1" "v0" "v1" "v0" "v1"],
+            ["v4" "v5" "v4" "v5" "v4" "v5" "v4" "v5"]
+        )
+    };
 }
 
-pub(super) use {begin_four, begin_two, bytes, each_word, end_four, end_two, rows, scales, sums};
+pub(super) use {
+    begin_four, begin_two, bytes, each, each_word, end_four, end_two, lower_negative,
+    positive_bytes, rows, scales, sums, words,
+};

@@ -4,8 +4,20 @@
 use super::Lanes;
 use crate::fast::stage::{Scales, StageView};
 
-/// Positions that are computed side by side.
+/// The most positions that are computed side by side.
 pub const POSITIONS: usize = 4;
+
+/// The fewest.
+pub const FEWEST: usize = 2;
+
+/// What taps are multiplied with.
+#[derive(Clone, Copy)]
+pub enum Weights<'a> {
+    /// Words, for stored bytes that are int8 or not: block after block, pair of taps after pair of taps, `2 * N` pairs of weights.
+    Words(&'a [i16], bool),
+    /// Bytes, for activations of [`Lanes::byte_pair`]: block after block, tap after tap, `2 * N` weights.
+    Bytes(&'a [i8]),
+}
 
 /// Neighbouring windows of `ROWS` by `COLUMNS` taps, `STRIDE` columns apart, none of which reaches over the picture's sides.
 pub struct Sliding<'a, const ROWS: usize, const COLUMNS: usize, const STRIDE: usize> {
@@ -16,8 +28,8 @@ pub struct Sliding<'a, const ROWS: usize, const COLUMNS: usize, const STRIDE: us
     pub padded: [bool; ROWS],
     /// How many channels there are: whole blocks.
     pub channels: usize,
-    /// Block after block, pair of taps after pair of taps: `2 * N` pairs of weights.
-    pub weights: &'a [i16],
+    /// In the order of the lanes.
+    pub weights: Weights<'a>,
     /// Added to the sums, in the order of the lanes.
     pub bias: &'a [i32],
     /// From sums to results.
@@ -31,69 +43,184 @@ impl<const ROWS: usize, const COLUMNS: usize, const STRIDE: usize>
     /// Columns that [`POSITIONS`] windows read.
     pub const REACH: usize = (POSITIONS - 1) * STRIDE + COLUMNS;
 
-    /// Computes as many positions as `output` has room for, at least [`POSITIONS`]. Stored bytes are int8 where `SIGNED`.
+    /// Computes as many positions as `output` has room for, at least [`FEWEST`].
     #[inline(always)]
-    pub fn run<L: Lanes, const SIGNED: bool>(&self, lanes: L, output: &mut [u8]) {
+    pub fn run<L: Lanes>(&self, lanes: L, output: &mut [u8]) {
+        let block = 2 * L::N;
+        let blocks = self.channels / block;
+        match self.weights {
+            Weights::Bytes(weights) => {
+                let len = Self::TAPS * block;
+                assert!(L::BYTE_TAPS && weights.len() >= blocks * len);
+                self.blocks(lanes, output, |number| {
+                    Bytes(weights[number * len..].as_ptr())
+                });
+            }
+            Weights::Words(weights, signed) => {
+                let len = Self::TAPS.div_ceil(2) * 2 * block;
+                assert!(weights.len() >= blocks * len);
+                let weights = |number: usize| weights[number * len..].as_ptr();
+                if signed {
+                    self.blocks(lanes, output, |number| Words::<true>(weights(number)));
+                } else {
+                    self.blocks(lanes, output, |number| Words::<false>(weights(number)));
+                }
+            }
+        }
+    }
+
+    /// Block after block of channels; `products` gives a block's weights.
+    #[inline(always)]
+    fn blocks<L: Lanes, P: Products<L>>(
+        &self,
+        lanes: L,
+        output: &mut [u8],
+        products: impl Fn(usize) -> P,
+    ) {
         let channels = self.channels;
         let positions = output.len() / channels;
-        let per_block = Self::TAPS.div_ceil(2) * 4 * L::N;
         // What the pointers below read.
-        assert!(positions >= POSITIONS && output.len() == positions * channels);
+        assert!(positions >= FEWEST && output.len() == positions * channels);
         assert!(channels.is_multiple_of(2 * L::N));
-        let reach = Self::REACH + (positions - POSITIONS) * STRIDE;
         for (row, padded) in self.rows.iter().zip(self.padded) {
-            let columns = if padded { Self::REACH } else { reach };
-            assert!(row.len() >= columns * channels);
+            let last = if padded { POSITIONS } else { positions } - 1;
+            assert!(row.len() >= (last * STRIDE + COLUMNS) * channels);
         }
-        assert!(self.weights.len() >= channels / (2 * L::N) * per_block);
         let limits = self.stage.limits(lanes);
         for (number, first) in (0..channels).step_by(2 * L::N).enumerate() {
             let bias = &self.bias[first..][..2 * L::N];
             let block = Block {
                 channels,
-                weights: self.weights[number * per_block..].as_ptr(),
+                products: products(number),
                 bias: [lanes.load_sums(bias), lanes.load_sums(&bias[L::N..])],
                 scales: self.stage.at(lanes, first),
                 limits,
             };
-            let mut position = 0;
-            loop {
-                let rows = std::array::from_fn(|row| {
-                    let columns = if self.padded[row] {
+            let rows = |position: usize| {
+                std::array::from_fn(|row| {
+                    let column = if self.padded[row] {
                         0
                     } else {
                         position * STRIDE
                     };
                     let row = self.rows[row].as_ptr();
-                    row.wrapping_add(columns * channels + first)
-                });
-                let output = &mut output[position * channels + first..];
-                block.positions::<SIGNED, ROWS, COLUMNS, STRIDE>(lanes, rows, output);
-                if position + POSITIONS == positions {
-                    break;
-                }
+                    row.wrapping_add(column * channels + first)
+                })
+            };
+            let mut position = 0;
+            while position < positions {
                 // The last positions may be computed twice.
-                position = (position + POSITIONS).min(positions - POSITIONS);
+                let rest = positions - position;
+                if rest == 1 || rest == 2 || positions < POSITIONS {
+                    position = position.min(positions - FEWEST);
+                    let output = &mut output[position * channels + first..];
+                    block.positions::<FEWEST, ROWS, COLUMNS, STRIDE>(lanes, rows(position), output);
+                    position += FEWEST;
+                } else {
+                    position = position.min(positions - POSITIONS);
+                    let output = &mut output[position * channels + first..];
+                    block.positions::<POSITIONS, ROWS, COLUMNS, STRIDE>(
+                        lanes,
+                        rows(position),
+                        output,
+                    );
+                    position += POSITIONS;
+                }
+            }
+        }
+    }
+}
+
+/// A block's weights.
+trait Products<L: Lanes>: Copy {
+    /// Adds to the sums of `P` positions the products of `taps` taps; `at` gives where a tap's channels begin for a position.
+    ///
+    /// # Safety
+    /// Weights of as many taps are there, and a block's channels wherever `at` points to.
+    unsafe fn add<const P: usize>(
+        self,
+        lanes: L,
+        sums: &mut [[L::Sum; 2]; P],
+        taps: usize,
+        at: impl Fn(usize, usize) -> *const u8,
+    );
+}
+
+#[derive(Clone, Copy)]
+struct Words<const SIGNED: bool>(*const i16);
+
+impl<L: Lanes, const SIGNED: bool> Products<L> for Words<SIGNED> {
+    #[inline(always)]
+    unsafe fn add<const P: usize>(
+        self,
+        lanes: L,
+        sums: &mut [[L::Sum; 2]; P],
+        taps: usize,
+        at: impl Fn(usize, usize) -> *const u8,
+    ) {
+        let block = 2 * L::N;
+        // SAFETY: the caller promises the channels.
+        let words = |tap, position| unsafe { lanes.load_words(at(tap, position), block, SIGNED) };
+        for tap in (0..taps).step_by(2) {
+            // SAFETY: a block has weights for `taps` rounded up to pairs, `2 * block` a pair.
+            let weights = unsafe { lanes.load_word_weights(self.0.wrapping_add(tap * block)) };
+            for (position, sums) in sums.iter_mut().enumerate() {
+                let left = words(tap, position);
+                *sums = if tap + 1 < taps {
+                    lanes.tap_pair(*sums, left, words(tap + 1, position), weights)
+                } else {
+                    lanes.last_tap(*sums, left, weights)
+                };
+            }
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Bytes(*const i8);
+
+impl<L: Lanes> Products<L> for Bytes {
+    #[inline(always)]
+    unsafe fn add<const P: usize>(
+        self,
+        lanes: L,
+        sums: &mut [[L::Sum; 2]; P],
+        taps: usize,
+        at: impl Fn(usize, usize) -> *const u8,
+    ) {
+        let weights = |tap: usize| self.0.wrapping_add(tap * 2 * L::N);
+        for tap in (0..taps).step_by(2) {
+            for (position, sums) in sums.iter_mut().enumerate() {
+                let left = at(tap, position);
+                // SAFETY: the caller promises the channels, and a block's weights for each tap.
+                *sums = unsafe {
+                    if tap + 1 < taps {
+                        let pair = [weights(tap), weights(tap + 1)];
+                        lanes.byte_pair(*sums, [left, at(tap + 1, position)], pair)
+                    } else {
+                        lanes.byte_tap(*sums, left, weights(tap))
+                    }
+                };
             }
         }
     }
 }
 
 /// What all positions of a block of channels share.
-struct Block<'a, L: Lanes> {
+struct Block<'a, L: Lanes, P> {
     /// Channels of all blocks.
     channels: usize,
-    weights: *const i16,
+    products: P,
     bias: [L::Sum; 2],
     scales: Scales<'a, L, 2>,
     limits: L::Limits,
 }
 
-impl<L: Lanes> Block<'_, L> {
-    /// [`POSITIONS`] positions; each of `rows` and the output begin with the block's channels of the first of them.
+impl<L: Lanes, P: Products<L>> Block<'_, L, P> {
+    /// `COUNT` positions; each of `rows` and the output begin with the block's channels of the first of them.
     #[inline(always)]
     fn positions<
-        const SIGNED: bool,
+        const COUNT: usize,
         const ROWS: usize,
         const COLUMNS: usize,
         const STRIDE: usize,
@@ -104,34 +231,34 @@ impl<L: Lanes> Block<'_, L> {
         output: &mut [u8],
     ) {
         let block = 2 * L::N;
-        let words = |tap: usize, position: usize| {
+        let at = |tap: usize, position: usize| {
             let column = position * STRIDE + tap % COLUMNS;
-            let from = rows[tap / COLUMNS].wrapping_add(column * self.channels);
-            // SAFETY: each column of the windows has the block's channels there.
-            unsafe { lanes.load_words(from, block, SIGNED) }
+            rows[tap / COLUMNS].wrapping_add(column * self.channels)
         };
-        let taps = ROWS * COLUMNS;
-        let mut sums = [self.bias; POSITIONS];
-        for tap in (0..taps).step_by(2) {
-            // SAFETY: a block has weights for `taps` rounded up to pairs, `2 * block` a pair.
-            let weights =
-                unsafe { lanes.load_word_weights(self.weights.wrapping_add(tap * block)) };
-            for (position, sums) in sums.iter_mut().enumerate() {
-                let left = words(tap, position);
-                *sums = if tap + 1 < taps {
-                    lanes.tap_pair(*sums, left, words(tap + 1, position), weights)
-                } else {
-                    lanes.last_tap(*sums, left, weights)
-                };
+        let mut sums = [self.bias; COUNT];
+        // SAFETY: each column of the windows has the block's channels, and the block weights for each tap.
+        unsafe { self.products.add(lanes, &mut sums, ROWS * COLUMNS, at) };
+        assert!(output.len() >= (COUNT - 1) * self.channels + block);
+        let output = output.as_mut_ptr();
+        let to = |position: usize| {
+            let to = output.wrapping_add(position * self.channels);
+            // SAFETY: the output has the block's channels there, as asserted, and positions do not overlap.
+            unsafe { std::slice::from_raw_parts_mut(to, block) }
+        };
+        if let Some(low) = self.scales.positive() {
+            for (position, codes) in self
+                .scales
+                .positive_part(lanes, sums)
+                .into_iter()
+                .enumerate()
+            {
+                lanes.store_positive(codes, low, to(position));
             }
+            return;
         }
-        assert!(output.len() >= (POSITIONS - 1) * self.channels + block);
-        self.scales.apply(lanes, sums, |codes: [_; POSITIONS]| {
+        self.scales.apply(lanes, sums, |codes: [_; COUNT]| {
             for (position, codes) in codes.into_iter().enumerate() {
-                let to = output.as_mut_ptr().wrapping_add(position * self.channels);
-                // SAFETY: the output has the block's channels there, as asserted.
-                let to = unsafe { std::slice::from_raw_parts_mut(to, block) };
-                lanes.store_block(codes, self.limits, to);
+                lanes.store_block(codes, self.limits, to(position));
             }
         });
     }

@@ -101,6 +101,8 @@ pub struct WholeTiles<A, W> {
     pub steps: usize,
     /// Bytes from the end of a run to the beginning of the next.
     pub gap: usize,
+    /// 1 where results are positive numbers that a byte's limits alone limit, see [`StageView::is_positive`]; otherwise 0.
+    pub positive: u64,
     /// Added to scaled sums.
     pub zero: i16,
     /// The lowest result.
@@ -205,6 +207,7 @@ impl<L: Lanes> Panel<'_, L> {
                 .stride
                 .wrapping_sub(run)
                 .wrapping_mul(size_of::<L::Activation>()),
+            positive: right.positive.into(),
             zero: right.zero,
             low: right.low,
             high: right.high,
