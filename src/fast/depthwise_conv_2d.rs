@@ -203,7 +203,7 @@ impl<L: Lanes> Packed<L> {
             weights,
             bias: Aligned::of(&bias),
             bytes: None,
-            stage: StageVectors::new(p.stage.clone(), &order),
+            stage: StageVectors::new::<L>(p.stage.clone(), &order),
         };
         this.slides = this.can_slide();
         if this.slides && L::BYTE_TAPS {

@@ -61,7 +61,7 @@ enum Form {
 
 impl StageVectors {
     /// The stage for lanes that hold `channels` in the order given by `order`, which has `usize::MAX` for lanes without one.
-    pub fn new(stage: Stage, order: &[usize]) -> Self {
+    pub fn new<L: Lanes>(stage: Stage, order: &[usize]) -> Self {
         let padded = order.len();
         let mut parameters = Aligned::new(3 * padded * size_of::<i32>());
         let (zero_point, clamp) = (stage.zero_point, stage.clamp);
@@ -78,7 +78,7 @@ impl StageVectors {
                     };
                     all[lane] = m.multiplier;
                     let bits = (m.shift.min(0).unsigned_abs() & 31) as i32;
-                    rights[lane] = if right { bits - 1 } else { bits };
+                    rights[lane] = if right { L::right_shift(bits) } else { bits };
                     lefts[lane] = m.shift.max(0) & 31;
                 }
                 if right { Form::Right } else { Form::Any }

@@ -148,7 +148,7 @@ impl<L: Lanes> Packed<L> {
             weights: weights.packed,
             suits_whole_tile: weights.suits_whole_tile.into(),
             bias: Aligned::of(&weights.bias),
-            stage: StageVectors::new(p.stage.clone(), &order),
+            stage: StageVectors::new::<L>(p.stage.clone(), &order),
         }
     }
 

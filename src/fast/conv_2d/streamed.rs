@@ -48,7 +48,7 @@ impl<L: Lanes> Streamed<L> {
             weights_signed: p.weights.is_signed(),
             row_factor: p.filter_zero_point.wrapping_neg(),
             bias: Aligned::of(&bias),
-            stage: StageVectors::new(p.stage.clone(), &order),
+            stage: StageVectors::new::<L>(p.stage.clone(), &order),
         }
     }
 }

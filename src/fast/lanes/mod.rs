@@ -150,9 +150,13 @@ pub trait Lanes: Copy + Send + Sync + 'static {
         0
     }
 
+    /// A shift to the right by `bits`, at least one, as [`scale_right`](Self::scale_right) takes it.
+    fn right_shift(bits: i32) -> i32 {
+        bits - 1
+    }
     /// Requantization with two roundings where every shift is to the right: the rounded doubling high product with
-    /// `multipliers`, shifted right by `rights + 1` bits with ties away from zero, plus a zero point; `rest` is twice the
-    /// zero point plus one.
+    /// `multipliers`, shifted right by what [`right_shift`](Self::right_shift) gave `rights` for, with ties away from zero, plus a
+    /// zero point; `rest` is twice the zero point plus one.
     fn scale_right(
         self,
         sums: Self::Sum,

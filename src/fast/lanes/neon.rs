@@ -84,15 +84,13 @@ impl Common {
             let high = vqrdmulhq_s32(sums, multipliers);
             // Shifts round ties up; one less makes those of negative numbers round away from zero.
             let high = vsraq_n_s32::<31>(high, high);
-            // `-(rights + 1)`
-            let shifts = vmvnq_s32(rights);
-            vaddq_s32(vrshlq_s32(high, shifts), vshrq_n_s32::<1>(rest))
+            vaddq_s32(vrshlq_s32(high, rights), vshrq_n_s32::<1>(rest))
         }
 
         fn scale_positive(
             sums: int32x4_t, multipliers: int32x4_t, rights: int32x4_t
         ) -> int32x4_t {
-            vrshlq_s32(vqrdmulhq_s32(sums, multipliers), vmvnq_s32(rights))
+            vrshlq_s32(vqrdmulhq_s32(sums, multipliers), rights)
         }
 
         fn positive_eight(codes: [int32x4_t; 2], low: i32) -> uint8x8_t {
@@ -329,34 +327,43 @@ macro_rules! common {
                 _ if rows % 4 == 1 => rows - 1,
                 _ => rows,
             };
+            let whole = channels == 4 * C;
             let mut spare = [0u8; 64];
-            for row in (0..done).step_by(4) {
-                let row = row.min(rows - 4);
-                let begins = begins[row..].as_ptr();
+            let mut row = 0;
+            while row < done {
+                // Many tiles at once, unless some of their channels are to be left out.
+                let tiles_left = (rows - row) / 4;
+                let (first, count) = match tiles_left {
+                    0 => (rows - 4, 1),
+                    _ if whole => (row, tiles_left),
+                    _ => (row, 1),
+                };
+                let begins = begins[first..][..4 * count].as_ptr();
                 let terms = match terms.is_empty() {
                     true => std::ptr::null(),
-                    false => terms[row..].as_ptr(),
+                    false => terms[first..][..4 * count].as_ptr(),
                 };
-                let output = output.wrapping_add(row * stride);
-                let (to, apart) = match channels == 4 * C {
+                let output = output.wrapping_add(first * stride);
+                let (to, apart) = match whole {
                     true => (output, stride),
                     false => (spare.as_mut_ptr(), 16),
                 };
-                // SAFETY: four rows begin from here on, with terms if there are any; the token proves the instructions, and the
+                // SAFETY: so many rows begin from here on, with terms if there are any; the token proves the instructions, and the
                 // caller the rest.
                 unsafe {
                     match C {
-                        4 => $four(tiles, begins, terms, to, apart),
-                        _ => $two(tiles, begins, terms, to, apart),
+                        4 => $four(tiles, begins, terms, to, apart, count),
+                        _ => $two(tiles, begins, terms, to, apart, count),
                     }
                 }
-                if channels != 4 * C {
+                if !whole {
                     for (number, bytes) in spare.chunks_exact(16).enumerate() {
                         let to = output.wrapping_add(number * stride);
                         // SAFETY: the caller promises so many results in each row.
                         unsafe { to.copy_from_nonoverlapping(bytes.as_ptr(), channels) };
                     }
                 }
+                row += 4 * count;
             }
             done
         }
@@ -439,6 +446,10 @@ macro_rules! common {
                     }
                 }
             }
+        }
+
+        fn right_shift(bits: i32) -> i32 {
+            -bits
         }
 
         fn block_order(sum: usize, lane: usize) -> usize {

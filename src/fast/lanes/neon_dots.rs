@@ -84,13 +84,13 @@ macro_rules! step_two {
     };
 }
 
-/// Computes the rows that begin at four places from `begins` on; `terms` is null or those of the rows. Results go to `to`, rows
-/// `stride` apart.
+/// Computes `count` times four rows, at least once, that begin where `begins` says; `terms` is null or those of the rows. Results go
+/// to `to`, rows `stride` apart.
 ///
 /// # Safety
 /// What `tiles` and the other pointers point to is there; `to` is valid for writing sixteen bytes in each row. The machine has dot
 /// products.
-#[inline]
+#[inline(never)]
 #[target_feature(enable = "neon,dotprod")]
 pub unsafe fn four_by_four_dots(
     tiles: &WholeTiles<i8, i8>,
@@ -98,10 +98,12 @@ pub unsafe fn four_by_four_dots(
     terms: *const i32,
     to: *mut u8,
     stride: usize,
+    count: usize,
 ) {
     // SAFETY: a step reads four activations of each row and sixteen weights of each vector.
     unsafe {
         asm!(
+            "9:",
             begin_four!(),
             "ldp {w0}, {x}, [{tiles}, {WEIGHTS}]",
             "add {w1}, {w0}, {x}",
@@ -156,9 +158,12 @@ pub unsafe fn four_by_four_dots(
             "add {a3}, {a3}, {gap}",
             "b.ne 5b",
             end_four!(),
+            "subs {count}, {count}, #1",
+            "b.ne 9b",
             tiles = in(reg) tiles,
-            begins = in(reg) begins,
-            terms = in(reg) terms,
+            begins = inout(reg) begins => _,
+            terms = inout(reg) terms => _,
+            count = inout(reg) count => _,
             to = inout(reg) to => _,
             stride = in(reg) stride,
             a0 = out(reg) _,
@@ -224,7 +229,7 @@ pub unsafe fn four_by_four_dots(
 ///
 /// # Safety
 /// As there, but eight bytes are written in each row.
-#[inline]
+#[inline(never)]
 #[target_feature(enable = "neon,dotprod")]
 pub unsafe fn four_by_two_dots(
     tiles: &WholeTiles<i8, i8>,
@@ -232,10 +237,12 @@ pub unsafe fn four_by_two_dots(
     terms: *const i32,
     to: *mut u8,
     stride: usize,
+    count: usize,
 ) {
     // SAFETY: a step reads four activations of each row and sixteen weights of each vector.
     unsafe {
         asm!(
+            "9:",
             begin_two!(),
             "ldp {w0}, {w1}, [{tiles}, {WEIGHTS}]",
             "add {w1}, {w0}, {w1}",
@@ -280,9 +287,12 @@ pub unsafe fn four_by_two_dots(
             "add {a3}, {a3}, {gap}",
             "b.ne 5b",
             end_two!(),
+            "subs {count}, {count}, #1",
+            "b.ne 9b",
             tiles = in(reg) tiles,
-            begins = in(reg) begins,
-            terms = in(reg) terms,
+            begins = inout(reg) begins => _,
+            terms = inout(reg) terms => _,
+            count = inout(reg) count => _,
             to = inout(reg) to => _,
             stride = in(reg) stride,
             a0 = out(reg) _,

@@ -4,19 +4,19 @@
 //! needed for other things: multipliers and shifts of each vector in `v0`-`v7`, zero point and limits in `v8`-`v10`, results in
 //! `v11`-`v14`.
 
-/// Pointers to the rows in `{a0}`-`{a3}`, from their beginnings at `{begins}`.
+/// Pointers to the rows in `{a0}`-`{a3}`, from their beginnings at `{begins}`, which moves on.
 macro_rules! rows {
     () => {
         concat!(
-            "ldp {a0:w}, {a1:w}, [{begins}]\n",
-            "ldp {a2:w}, {a3:w}, [{begins}, #8]\n",
+            "ldp {a0:w}, {a1:w}, [{begins}], #16\n",
+            "ldp {a2:w}, {a3:w}, [{begins}, #-8]\n",
             "ldr {x}, [{tiles}, {ACTIVATIONS}]\n",
             "add {a0}, {a0}, {x}\nadd {a1}, {a1}, {x}\nadd {a2}, {a2}, {x}\nadd {a3}, {a3}, {x}\n",
         )
     };
 }
 
-/// Sums of four rows: the biases of each vector, and the row's term where `{terms}` is not 0. `$sums` are the registers of each
+/// Sums of four rows: the biases of each vector, and the row's term where `{terms}`, which moves on, is not 0. `$sums` are the registers of each
 /// row, `$load` reads the biases from `{x}` into those of the first.
 macro_rules! sums {
     ($load:literal, [$($a:literal)*], [$($b:literal)*], [$($c:literal)*], [$($d:literal)*]) => {
@@ -24,7 +24,7 @@ macro_rules! sums {
             "ldr {x}, [{tiles}, {BIAS}]\n",
             $load, "\n",
             "cbz {terms}, 3f\n",
-            "ldr q4, [{terms}]\n",
+            "ldr q4, [{terms}], #16\n",
             "dup v0.4s, v4.s[0]\ndup v1.4s, v4.s[1]\ndup v2.4s, v4.s[2]\ndup v3.4s, v4.s[3]\n",
             $("add ", $b, ".4s, ", $a, ".4s, v1.4s\n",)*
             $("add ", $c, ".4s, ", $a, ".4s, v2.4s\n",)*
@@ -40,16 +40,15 @@ macro_rules! sums {
     };
 }
 
-/// What requantization needs, for as many vectors as `$load` and `$not` say; `$load` reads from `{x}` and `{y}`.
+/// What requantization needs, for as many vectors as `$load` reads from `{x}` and `{y}`.
 macro_rules! scales {
-    ($load:literal, [$($right:literal)*]) => {
+    ($load:literal) => {
         concat!(
             "ldp {x}, {y}, [{tiles}, {MULTIPLIERS}]\n",
             "ldr d10, [{tiles}, {ZERO}]\n",
-            $load, "\n",
+            $load,
+            "\n",
             "ldr {x}, [{tiles}, {POSITIVE}]\n",
-            // `-(rights + 1)`
-            $("mvn ", $right, ".16b, ", $right, ".16b\n",)*
         )
     };
 }
@@ -181,22 +180,22 @@ macro_rules! begin_two {
     };
 }
 
-/// The end of four rows of four vectors: sixteen bytes each, `{stride}` apart from `{to}` on.
+/// The end of four rows of four vectors: sixteen bytes each, `{stride}` apart from `{to}` on, which moves on.
 macro_rules! end_four {
     () => {
         concat!(
             $crate::fast::lanes::neon_ends::scales!(
-                "ldp q0, q1, [{x}]\nldp q2, q3, [{x}, #32]\nldp q4, q5, [{y}]\nldp q6, q7, [{y}, #32]",
-                ["v4" "v5" "v6" "v7"]
+                "ldp q0, q1, [{x}]\nldp q2, q3, [{x}, #32]\nldp q4, q5, [{y}]\nldp q6, q7, [{y}, #32]"
             ),
-            "cbnz {x}, 10f\n",
+            "cbnz {x}, 20f\n",
             "dup v8.8h, v10.h[0]\ndup v9.8h, v10.h[1]\ndup v10.8h, v10.h[2]\n",
             $crate::fast::lanes::neon_ends::end_four!(bytes),
-            "b 11f\n",
-            "10:\n",
+            "b 21f\n",
+            "20:\n",
             "dup v8.16b, v10.b[0]\n",
             $crate::fast::lanes::neon_ends::end_four!(positive_bytes),
-            "11:\n",
+            "21:\n",
+            "add {to}, {to}, {stride}, lsl #1\n",
         )
     };
     ($bytes:ident) => {
@@ -218,25 +217,26 @@ macro_rules! end_four {
     };
 }
 
-/// The end of four rows of two vectors: eight bytes each, `{stride}` apart from `{to}` on.
+/// The end of four rows of two vectors: eight bytes each, `{stride}` apart from `{to}` on, which moves on.
 macro_rules! end_two {
     () => {
         concat!(
             $crate::fast::lanes::neon_ends::scales!(
-                "ldp q0, q1, [{x}]\nldp q4, q5, [{y}]", ["v4" "v5"]
+                "ldp q0, q1, [{x}]\nldp q4, q5, [{y}]"
             ),
-            "cbnz {x}, 10f\n",
+            "cbnz {x}, 20f\n",
             "dup v8.8h, v10.h[0]\ndup v9.8h, v10.h[1]\ndup v10.8h, v10.h[2]\n",
             $crate::fast::lanes::neon_ends::end_two!(bytes),
-            "b 11f\n",
-            "10:\n",
+            "b 21f\n",
+            "20:\n",
             "dup v8.16b, v10.b[0]\n",
             $crate::fast::lanes::neon_ends::end_two!(positive_bytes),
-            "11:\n",
+            "21:\n",
             "add {x}, {to}, {stride}\n",
             "str d11, [{to}]\nst1 {{v11.d}}[1], [{x}]\n",
             "add {to}, {to}, {stride}, lsl #1\nadd {x}, {x}, {stride}, lsl #1\n",
             "str d13, [{to}]\nst1 {{v13.d}}[1], [{x}]\n",
+            "add {to}, {to}, {stride}, lsl #1\n",
         )
     };
     ($bytes:ident) => {

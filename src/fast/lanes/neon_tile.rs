@@ -48,24 +48,26 @@ macro_rules! row {
     };
 }
 
-/// Computes the rows that begin at four places from `begins` on; `terms` is null or those of the rows. Results go to `to`, rows
-/// `stride` apart.
+/// Computes `count` times four rows, at least once, that begin where `begins` says; `terms` is null or those of the rows. Results go
+/// to `to`, rows `stride` apart.
 ///
 /// # Safety
 /// What `tiles` and the other pointers point to is there, with one step more of the first row and of weights; `to` is valid for
 /// writing sixteen bytes in each row. No two weights that are eight apart within sixteen are both -128: the sum of their products
 /// may need 17 bits.
-#[inline(always)]
+#[inline(never)]
 pub unsafe fn four_by_four(
     tiles: &WholeTiles<i8, i8>,
     begins: *const u32,
     terms: *const i32,
     to: *mut u8,
     stride: usize,
+    count: usize,
 ) {
     // SAFETY: a step reads four activations of each row and sixteen weights of each vector, and those of the step after it.
     unsafe {
         asm!(
+            "9:",
             begin_four!(),
             "ldp {w0}, {x}, [{tiles}, {WEIGHTS}]",
             "add {w1}, {w0}, {x}",
@@ -103,9 +105,12 @@ pub unsafe fn four_by_four(
             "add {a3}, {a3}, {gap}",
             "b.ne 5b",
             end_four!(),
+            "subs {count}, {count}, #1",
+            "b.ne 9b",
             tiles = in(reg) tiles,
-            begins = in(reg) begins,
-            terms = in(reg) terms,
+            begins = inout(reg) begins => _,
+            terms = inout(reg) terms => _,
+            count = inout(reg) count => _,
             to = inout(reg) to => _,
             stride = in(reg) stride,
             a0 = out(reg) _,
@@ -199,17 +204,19 @@ macro_rules! two_rows {
 ///
 /// # Safety
 /// As there, but eight bytes are written in each row.
-#[inline(always)]
+#[inline(never)]
 pub unsafe fn four_by_two(
     tiles: &WholeTiles<i8, i8>,
     begins: *const u32,
     terms: *const i32,
     to: *mut u8,
     stride: usize,
+    count: usize,
 ) {
     // SAFETY: a step reads four activations of each row and sixteen weights of each vector, and those of the step after it.
     unsafe {
         asm!(
+            "9:",
             begin_two!(),
             "ldp {w0}, {w1}, [{tiles}, {WEIGHTS}]",
             "add {w1}, {w0}, {w1}",
@@ -245,9 +252,12 @@ pub unsafe fn four_by_two(
             "add {a3}, {a3}, {gap}",
             "b.ne 5b",
             end_two!(),
+            "subs {count}, {count}, #1",
+            "b.ne 9b",
             tiles = in(reg) tiles,
-            begins = in(reg) begins,
-            terms = in(reg) terms,
+            begins = inout(reg) begins => _,
+            terms = inout(reg) terms => _,
+            count = inout(reg) count => _,
             to = inout(reg) to => _,
             stride = in(reg) stride,
             a0 = out(reg) _,

@@ -86,6 +86,16 @@ impl<const ROWS: usize, const COLUMNS: usize, const STRIDE: usize>
             let last = if padded { POSITIONS } else { positions } - 1;
             assert!(row.len() >= (last * STRIDE + COLUMNS) * channels);
         }
+        let output = output.as_mut_ptr();
+        let steps = self
+            .padded
+            .map(|padded| if padded { 0 } else { STRIDE * channels });
+        // Positions that are computed four at a time.
+        let fours = match positions % POSITIONS {
+            _ if positions < POSITIONS => 0,
+            rest if rest > FEWEST => positions,
+            rest => positions - rest,
+        };
         let limits = self.stage.limits(lanes);
         for (number, first) in (0..channels).step_by(2 * L::N).enumerate() {
             let bias = &self.bias[first..][..2 * L::N];
@@ -96,35 +106,32 @@ impl<const ROWS: usize, const COLUMNS: usize, const STRIDE: usize>
                 scales: self.stage.at(lanes, first),
                 limits,
             };
+            let starts = self.rows.map(|row| row[first..].as_ptr());
             let rows = |position: usize| {
-                std::array::from_fn(|row| {
-                    let column = if self.padded[row] {
-                        0
-                    } else {
-                        position * STRIDE
-                    };
-                    let row = self.rows[row].as_ptr();
-                    row.wrapping_add(column * channels + first)
-                })
+                std::array::from_fn(|row| starts[row].wrapping_add(position * steps[row]))
             };
-            let mut position = 0;
-            while position < positions {
-                // The last positions may be computed twice.
-                let rest = positions - position;
-                if rest == 1 || rest == 2 || positions < POSITIONS {
-                    position = position.min(positions - FEWEST);
-                    let output = &mut output[position * channels + first..];
-                    block.positions::<FEWEST, ROWS, COLUMNS, STRIDE>(lanes, rows(position), output);
-                    position += FEWEST;
-                } else {
-                    position = position.min(positions - POSITIONS);
-                    let output = &mut output[position * channels + first..];
+            let to = |position: usize| output.wrapping_add(position * channels + first);
+            // The last positions may be computed twice.
+            for position in (0..fours).step_by(POSITIONS) {
+                let position = position.min(positions - POSITIONS);
+                // SAFETY: rows and results go on for so many positions, as asserted.
+                unsafe {
                     block.positions::<POSITIONS, ROWS, COLUMNS, STRIDE>(
                         lanes,
                         rows(position),
-                        output,
+                        to(position),
                     );
-                    position += POSITIONS;
+                }
+            }
+            for position in (fours..positions).step_by(FEWEST) {
+                let position = position.min(positions - FEWEST);
+                // SAFETY: as above.
+                unsafe {
+                    block.positions::<FEWEST, ROWS, COLUMNS, STRIDE>(
+                        lanes,
+                        rows(position),
+                        to(position),
+                    );
                 }
             }
         }
@@ -218,8 +225,11 @@ struct Block<'a, L: Lanes, P> {
 
 impl<L: Lanes, P: Products<L>> Block<'_, L, P> {
     /// `COUNT` positions; each of `rows` and the output begin with the block's channels of the first of them.
+    ///
+    /// # Safety
+    /// The rows have the columns of so many windows, the output so many positions.
     #[inline(always)]
-    fn positions<
+    unsafe fn positions<
         const COUNT: usize,
         const ROWS: usize,
         const COLUMNS: usize,
@@ -228,7 +238,7 @@ impl<L: Lanes, P: Products<L>> Block<'_, L, P> {
         &self,
         lanes: L,
         rows: [*const u8; ROWS],
-        output: &mut [u8],
+        output: *mut u8,
     ) {
         let block = 2 * L::N;
         let at = |tap: usize, position: usize| {
@@ -238,11 +248,9 @@ impl<L: Lanes, P: Products<L>> Block<'_, L, P> {
         let mut sums = [self.bias; COUNT];
         // SAFETY: each column of the windows has the block's channels, and the block weights for each tap.
         unsafe { self.products.add(lanes, &mut sums, ROWS * COLUMNS, at) };
-        assert!(output.len() >= (COUNT - 1) * self.channels + block);
-        let output = output.as_mut_ptr();
         let to = |position: usize| {
             let to = output.wrapping_add(position * self.channels);
-            // SAFETY: the output has the block's channels there, as asserted, and positions do not overlap.
+            // SAFETY: the output has the block's channels there, and positions do not overlap.
             unsafe { std::slice::from_raw_parts_mut(to, block) }
         };
         if let Some(low) = self.scales.positive() {
