@@ -10,6 +10,8 @@ mod portable;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 #[cfg(target_arch = "aarch64")]
+mod neon_common;
+#[cfg(target_arch = "aarch64")]
 mod neon_dots;
 #[cfg(target_arch = "aarch64")]
 mod neon_ends;

@@ -8,6 +8,7 @@
     reason = "calls of functions for instructions that a token proves present"
 )]
 
+use super::neon_common::{Common, Limits, each_tile, sum_of_blocks, with_neon};
 use super::neon_dots::{dots, four_by_four_dots, four_by_two_dots};
 use super::neon_tile::{four_by_four, four_by_two};
 use super::tile::WholeTiles;
@@ -22,216 +23,6 @@ pub struct Neon(Common);
 /// Proof that the machine has NEON and dot products.
 #[derive(Debug, Clone, Copy)]
 pub struct Dotprod(Common);
-
-/// Proof that the machine has NEON; operations that all lanes of aarch64 share.
-#[derive(Debug, Clone, Copy)]
-struct Common(());
-
-/// The lowest and the highest result, as vectors of each width that results pass through.
-#[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    sums: [int32x4_t; 2],
-    words: [int16x8_t; 2],
-}
-
-/// Defines methods of lanes by code that is compiled with NEON.
-macro_rules! with_neon {
-    ($($(#[$doc:meta])* fn $name:ident($($arg:ident: $ty:ty),*) $(-> $out:ty)? $body:block)*) => {$(
-        #[inline(always)]
-        fn $name(self, $($arg: $ty),*) $(-> $out)? {
-            #[inline]
-            #[target_feature(enable = "neon")]
-            fn inner($($arg: $ty),*) $(-> $out)? $body
-            // SAFETY: a token exists only where NEON does.
-            unsafe { inner($($arg),*) }
-        }
-    )*};
-}
-
-impl Common {
-    fn detect() -> Option<Self> {
-        std::arch::is_aarch64_feature_detected!("neon").then_some(Self(()))
-    }
-
-    with_neon! {
-        fn splat_sum(value: i32) -> int32x4_t {
-            vdupq_n_s32(value)
-        }
-
-        fn splat_word(value: i16) -> int16x8_t {
-            vdupq_n_s16(value)
-        }
-
-        fn splat_four(activations: i32) -> int8x16_t {
-            vreinterpretq_s8_s32(vdupq_n_s32(activations))
-        }
-
-        fn add(a: int32x4_t, b: int32x4_t) -> int32x4_t {
-            vaddq_s32(a, b)
-        }
-
-        fn subtract(a: int32x4_t, b: int32x4_t) -> int32x4_t {
-            vsubq_s32(a, b)
-        }
-
-        fn total(sums: int32x4_t) -> i32 {
-            vaddvq_s32(sums)
-        }
-
-        fn scale_right(
-            sums: int32x4_t, multipliers: int32x4_t, rights: int32x4_t, rest: int32x4_t
-        ) -> int32x4_t {
-            let high = vqrdmulhq_s32(sums, multipliers);
-            // Shifts round ties up; one less makes those of negative numbers round away from zero.
-            let high = vsraq_n_s32::<31>(high, high);
-            vaddq_s32(vrshlq_s32(high, rights), vshrq_n_s32::<1>(rest))
-        }
-
-        fn scale_positive(
-            sums: int32x4_t, multipliers: int32x4_t, rights: int32x4_t
-        ) -> int32x4_t {
-            vrshlq_s32(vqrdmulhq_s32(sums, multipliers), rights)
-        }
-
-        fn positive_eight(codes: [int32x4_t; 2], low: i32) -> uint8x8_t {
-            let words = vqmovn_high_s32(vqmovn_s32(codes[0]), codes[1]);
-            veor_u8(vqmovun_s16(words), vdup_n_u8(low as u8))
-        }
-
-        fn byte_products(
-            sums: [int32x4_t; 2], products: int16x8_t
-        ) -> [int32x4_t; 2] {
-            let low = vaddw_s16(sums[0], vget_low_s16(products));
-            [low, vaddw_high_s16(sums[1], products)]
-        }
-
-        fn multiply_bytes(a: int8x8_t, b: int8x8_t) -> int16x8_t {
-            vmull_s8(a, b)
-        }
-
-        fn add_products(products: int16x8_t, a: int8x8_t, b: int8x8_t) -> int16x8_t {
-            vmlal_s8(products, a, b)
-        }
-
-        fn scale(
-            sums: int32x4_t, multipliers: int32x4_t, lefts: int32x4_t, rights: int32x4_t, zero: int32x4_t
-        ) -> int32x4_t {
-            let high = vqrdmulhq_s32(vshlq_s32(sums, lefts), multipliers);
-            let shifts = vnegq_s32(rights);
-            // As above, but a shift by 0 leaves the number as it is.
-            let high = vsraq_n_s32::<31>(high, vandq_s32(high, shifts));
-            vaddq_s32(vrshlq_s32(high, shifts), zero)
-        }
-
-        fn narrow_four(codes: int32x4_t, limits: Limits) -> u32 {
-            let [low, high] = limits.sums;
-            let codes = vmaxq_s32(vminq_s32(codes, high), low);
-            let words = vmovn_s32(codes);
-            let bytes = vmovn_s16(vcombine_s16(words, words));
-            vget_lane_u32::<0>(vreinterpret_u32_s8(bytes))
-        }
-
-        fn narrow_eight(codes: [int32x4_t; 2], limits: Limits) -> uint8x8_t {
-            // Saturating to 16 bits first changes nothing: the limits are within them.
-            let [low, high] = limits.words;
-            let words = vqmovn_high_s32(vqmovn_s32(codes[0]), codes[1]);
-            vmovn_u16(vreinterpretq_u16_s16(vmaxq_s16(vminq_s16(words, high), low)))
-        }
-
-        fn narrow_sixteen(codes: [int32x4_t; 4], limits: Limits) -> uint8x16_t {
-            let [low, high] = limits.words;
-            let left = vqmovn_high_s32(vqmovn_s32(codes[0]), codes[1]);
-            let right = vqmovn_high_s32(vqmovn_s32(codes[2]), codes[3]);
-            let left = vmaxq_s16(vminq_s16(left, high), low);
-            let right = vmaxq_s16(vminq_s16(right, high), low);
-            // The low byte of each word.
-            vuzp1q_u8(vreinterpretq_u8_s16(left), vreinterpretq_u8_s16(right))
-        }
-
-        fn widen(bytes: uint8x8_t, signed: bool) -> int16x8_t {
-            if signed {
-                vmovl_s8(vreinterpret_s8_u8(bytes))
-            } else {
-                vreinterpretq_s16_u16(vmovl_u8(bytes))
-            }
-        }
-
-        fn multiply_words(sums: int32x4_t, a: int16x8_t, b: int16x8_t) -> int32x4_t {
-            vmlal_high_s16(vmlal_s16(sums, vget_low_s16(a), vget_low_s16(b)), a, b)
-        }
-
-        fn no_words() -> int16x8_t {
-            vdupq_n_s16(0)
-        }
-
-        fn tap_pair(
-            sums: [int32x4_t; 2], left: int16x8_t, right: int16x8_t, weights: [int16x8_t; 2]
-        ) -> [int32x4_t; 2] {
-            let mut sums = sums;
-            for (words, weights) in [(left, weights[0]), (right, weights[1])] {
-                let low = vmlal_s16(sums[0], vget_low_s16(words), vget_low_s16(weights));
-                sums = [low, vmlal_high_s16(sums[1], words, weights)];
-            }
-            sums
-        }
-
-        fn last_tap(
-            sums: [int32x4_t; 2], words: int16x8_t, weights: [int16x8_t; 2]
-        ) -> [int32x4_t; 2] {
-            let low = vmlal_s16(sums[0], vget_low_s16(words), vget_low_s16(weights[0]));
-            [low, vmlal_high_s16(sums[1], words, weights[0])]
-        }
-    }
-
-    /// Writes the first `to.len()` (at most 16) bytes.
-    #[inline(always)]
-    fn write_16(self, bytes: uint8x16_t, to: &mut [u8]) {
-        if let Some(to) = to.first_chunk_mut::<16>() {
-            // SAFETY: the chunk has sixteen bytes.
-            return unsafe { to.as_mut_ptr().cast::<uint8x16_t>().write_unaligned(bytes) };
-        }
-        let mut array = [0u8; 16];
-        // SAFETY: the array has sixteen bytes.
-        unsafe {
-            array
-                .as_mut_ptr()
-                .cast::<uint8x16_t>()
-                .write_unaligned(bytes)
-        };
-        to.copy_from_slice(&array[..to.len()]);
-    }
-
-    /// Writes the first `to.len()` (at most 8) bytes.
-    #[inline(always)]
-    fn write_8(self, bytes: uint8x8_t, to: &mut [u8]) {
-        if let Some(to) = to.first_chunk_mut::<8>() {
-            // SAFETY: the chunk has eight bytes.
-            return unsafe { to.as_mut_ptr().cast::<uint8x8_t>().write_unaligned(bytes) };
-        }
-        let mut array = [0u8; 8];
-        // SAFETY: the array has eight bytes.
-        unsafe {
-            array
-                .as_mut_ptr()
-                .cast::<uint8x8_t>()
-                .write_unaligned(bytes)
-        };
-        to.copy_from_slice(&array[..to.len()]);
-    }
-}
-
-/// The sum of signed bytes.
-#[inline]
-#[target_feature(enable = "neon")]
-fn sum_of_blocks(blocks: &[[i8; 16]]) -> i32 {
-    let mut sums = vdupq_n_s32(0);
-    for block in blocks {
-        // SAFETY: the block has sixteen bytes.
-        let bytes = unsafe { block.as_ptr().cast::<int8x16_t>().read_unaligned() };
-        sums = vpadalq_s16(sums, vpaddlq_s8(bytes));
-    }
-    vaddvq_s32(sums)
-}
 
 /// Methods of lanes that are done by [`Common`].
 macro_rules! by_common {
@@ -319,53 +110,17 @@ macro_rules! common {
             if C % 2 != 0 {
                 return 0;
             }
-            let rows = begins.len();
-            // Four rows at a time. Of a single one that remains a tile would waste most; more are computed together with some that a
-            // tile has had before.
-            let done = match rows {
-                ..4 => 0,
-                _ if rows % 4 == 1 => rows - 1,
-                _ => rows,
-            };
-            let whole = channels == 4 * C;
-            let mut spare = [0u8; 64];
-            let mut row = 0;
-            while row < done {
-                // Many tiles at once, unless some of their channels are to be left out.
-                let tiles_left = (rows - row) / 4;
-                let (first, count) = match tiles_left {
-                    0 => (rows - 4, 1),
-                    _ if whole => (row, tiles_left),
-                    _ => (row, 1),
-                };
-                let begins = begins[first..][..4 * count].as_ptr();
-                let terms = match terms.is_empty() {
-                    true => std::ptr::null(),
-                    false => terms[first..][..4 * count].as_ptr(),
-                };
-                let output = output.wrapping_add(first * stride);
-                let (to, apart) = match whole {
-                    true => (output, stride),
-                    false => (spare.as_mut_ptr(), 16),
-                };
-                // SAFETY: so many rows begin from here on, with terms if there are any; the token proves the instructions, and the
-                // caller the rest.
+            let compute = |begins, terms, to, apart, count| {
+                // SAFETY: the token proves the instructions; the caller and `each_tile` promise the rest.
                 unsafe {
                     match C {
                         4 => $four(tiles, begins, terms, to, apart, count),
                         _ => $two(tiles, begins, terms, to, apart, count),
                     }
                 }
-                if !whole {
-                    for (number, bytes) in spare.chunks_exact(16).enumerate() {
-                        let to = output.wrapping_add(number * stride);
-                        // SAFETY: the caller promises so many results in each row.
-                        unsafe { to.copy_from_nonoverlapping(bytes.as_ptr(), channels) };
-                    }
-                }
-                row += 4 * count;
-            }
-            done
+            };
+            // SAFETY: the caller promises so many results in each row.
+            unsafe { each_tile::<C>(begins, terms, channels, (output, stride), compute) }
         }
 
         by_common! {
@@ -408,11 +163,7 @@ macro_rules! common {
 
         #[inline(always)]
         fn limits(self, low: i32, high: i32) -> Limits {
-            let common = self.0;
-            Limits {
-                sums: [common.splat_sum(low), common.splat_sum(high)],
-                words: [common.splat_word(low as i16), common.splat_word(high as i16)],
-            }
+            self.0.limits(low, high)
         }
 
         #[inline(always)]

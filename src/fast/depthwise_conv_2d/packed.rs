@@ -1,134 +1,15 @@
-//! Depthwise convolutions of bytes: neighbouring channels side by side in vectors.
-//!
-//! Where one input channel has several output channels, the convolution is computed as a grouped one.
+//! Depthwise convolutions with packed weights: position after position, or some side by side.
 
-use super::aligned::Aligned;
-use super::conv_2d;
-use super::lanes::channelwise::{MOST_TAPS, Tap, Windows};
-use super::lanes::sliding::{FEWEST, Sliding, Weights};
-use super::lanes::{Lanes, Work, for_each_isa};
-use super::stage::StageVectors;
-use super::{
-    Conv2d, ConvKernel, Element8, Operands, Part, Primitive, Stage, Variant, Window, Workspace,
-};
-
-/// A depthwise convolution with constant weights. Pictures are NHWC, filters 1HWO; output channel `o` reads input channel
-/// `o / multiplier`.
-#[derive(Debug, Clone)]
-pub struct DepthwiseConv2d<'a> {
-    /// N.
-    pub batches: usize,
-    /// Along H.
-    pub rows: Window,
-    /// Along W.
-    pub columns: Window,
-    /// Channels of the input.
-    pub input_channels: usize,
-    /// Output channels of one input channel.
-    pub multiplier: usize,
-    /// Type of input and output.
-    pub activations: Element8,
-    /// Type of the weights.
-    pub weights: Element8,
-    /// Zero point of the input, a value of its type.
-    pub input_zero_point: i32,
-    /// Zero point of the weights; 0 where they are signed.
-    pub filter_zero_point: i32,
-    /// 1HWO.
-    pub filter: &'a [u8],
-    /// One per output channel.
-    pub bias: Option<&'a [i32]>,
-    /// From sums to results.
-    pub stage: Stage,
-}
-
-impl DepthwiseConv2d<'_> {
-    fn taps(&self) -> usize {
-        self.rows.taps * self.columns.taps
-    }
-
-    fn output_channels(&self) -> usize {
-        self.input_channels * self.multiplier
-    }
-
-    fn is_sound(&self) -> bool {
-        let channels = self.output_channels();
-        channels > 0
-            && self.taps() > 0
-            && self.filter.len() == self.taps() * channels
-            && self.bias.is_none_or(|bias| bias.len() == channels)
-    }
-}
-
-macro_rules! list {
-    ($($(#[$cfg:meta])* $isa:literal => $lanes:ty,)*) => {
-        &[$($(#[$cfg])* Variant {
-            name: concat!("depthwise_conv_2d.", $isa),
-            isa: <$lanes as Lanes>::ISA,
-            prepare: |problem| prepare::<$lanes>(concat!("depthwise_conv_2d.", $isa), problem),
-        },)*]
-    };
-}
-
-/// DEPTHWISE_CONV_2D of bytes.
-pub struct DepthwiseConv2dPrimitive;
-
-impl Primitive for DepthwiseConv2dPrimitive {
-    type Problem<'a> = DepthwiseConv2d<'a>;
-    type Kernel = dyn ConvKernel;
-
-    fn variants() -> &'static [Variant<Self>] {
-        for_each_isa!(list)
-    }
-}
-
-fn prepare<L: Lanes>(
-    name: &'static str,
-    problem: &DepthwiseConv2d<'_>,
-) -> Option<Box<dyn ConvKernel>> {
-    let lanes = L::detect()?;
-    if !problem.is_sound() {
-        return None;
-    }
-    if problem.multiplier > 1 || problem.taps() > MOST_TAPS {
-        return prepare_grouped::<L>(name, problem);
-    }
-    Some(Box::new(Packed::new(name, lanes, problem)))
-}
-
-/// The same as a convolution in groups of one input channel.
-fn prepare_grouped<L: Lanes>(
-    name: &'static str,
-    problem: &DepthwiseConv2d<'_>,
-) -> Option<Box<dyn ConvKernel>> {
-    let (channels, taps) = (problem.output_channels(), problem.taps());
-    let mut filter = vec![0; problem.filter.len()];
-    for (tap, weights) in problem.filter.chunks_exact(channels).enumerate() {
-        for (channel, &weight) in weights.iter().enumerate() {
-            filter[channel * taps + tap] = weight;
-        }
-    }
-    let conv = Conv2d {
-        batches: problem.batches,
-        rows: problem.rows,
-        columns: problem.columns,
-        input_channels: problem.input_channels,
-        filter_channels: 1,
-        output_channels: channels,
-        activations: problem.activations,
-        weights: problem.weights,
-        input_zero_point: problem.input_zero_point,
-        filter_zero_point: problem.filter_zero_point,
-        filter: &filter,
-        filter_is_stored: false,
-        bias: problem.bias,
-        stage: problem.stage.clone(),
-    };
-    conv_2d::prepare::<L>(name, &conv)
-}
+use super::DepthwiseConv2d;
+use crate::fast::aligned::Aligned;
+use crate::fast::lanes::channelwise::{MOST_TAPS, Tap, Windows};
+use crate::fast::lanes::sliding::{FEWEST, Sliding, Weights};
+use crate::fast::lanes::{Lanes, Work};
+use crate::fast::stage::StageVectors;
+use crate::fast::{ConvKernel, Operands, Part, Window, Workspace};
 
 /// A depthwise convolution with weights in the order in which lanes read them.
-struct Packed<L: Lanes> {
+pub(super) struct Packed<L: Lanes> {
     name: &'static str,
     lanes: L,
     batches: usize,
@@ -138,8 +19,9 @@ struct Packed<L: Lanes> {
     signed: bool,
     /// Whether windows are computed side by side.
     slides: bool,
-    /// The channels of positions in the padding, as many as windows side by side read, and as these have them.
+    /// The channels of a position in the padding.
     padding: Box<[u8]>,
+    /// Those of as many positions as windows side by side read, with bytes as these take them.
     slid_padding: Box<[u8]>,
     /// As [`Windows`] reads them.
     weights: Aligned,
@@ -150,7 +32,7 @@ struct Packed<L: Lanes> {
 }
 
 impl<L: Lanes> Packed<L> {
-    fn new(name: &'static str, lanes: L, problem: &DepthwiseConv2d<'_>) -> Self {
+    pub(super) fn new(name: &'static str, lanes: L, problem: &DepthwiseConv2d<'_>) -> Self {
         let p = problem;
         let (channels, taps) = (p.input_channels, p.taps());
         let block = 2 * L::N;

@@ -1,0 +1,126 @@
+//! Depthwise convolutions of bytes: neighbouring channels side by side in vectors.
+//!
+//! Where one input channel has several output channels, the convolution is computed as a grouped one.
+
+mod packed;
+
+use super::conv_2d;
+use super::lanes::channelwise::MOST_TAPS;
+use super::lanes::{Lanes, for_each_isa};
+use super::{Conv2d, ConvKernel, Element8, Primitive, Stage, Variant, Window};
+use packed::Packed;
+
+/// A depthwise convolution with constant weights. Pictures are NHWC, filters 1HWO; output channel `o` reads input channel
+/// `o / multiplier`.
+#[derive(Debug, Clone)]
+pub struct DepthwiseConv2d<'a> {
+    /// N.
+    pub batches: usize,
+    /// Along H.
+    pub rows: Window,
+    /// Along W.
+    pub columns: Window,
+    /// Channels of the input.
+    pub input_channels: usize,
+    /// Output channels of one input channel.
+    pub multiplier: usize,
+    /// Type of input and output.
+    pub activations: Element8,
+    /// Type of the weights.
+    pub weights: Element8,
+    /// Zero point of the input, a value of its type.
+    pub input_zero_point: i32,
+    /// Zero point of the weights; 0 where they are signed.
+    pub filter_zero_point: i32,
+    /// 1HWO.
+    pub filter: &'a [u8],
+    /// One per output channel.
+    pub bias: Option<&'a [i32]>,
+    /// From sums to results.
+    pub stage: Stage,
+}
+
+impl DepthwiseConv2d<'_> {
+    fn taps(&self) -> usize {
+        self.rows.taps * self.columns.taps
+    }
+
+    fn output_channels(&self) -> usize {
+        self.input_channels * self.multiplier
+    }
+
+    fn is_sound(&self) -> bool {
+        let channels = self.output_channels();
+        channels > 0
+            && self.taps() > 0
+            && self.filter.len() == self.taps() * channels
+            && self.bias.is_none_or(|bias| bias.len() == channels)
+    }
+}
+
+macro_rules! list {
+    ($($(#[$cfg:meta])* $isa:literal => $lanes:ty,)*) => {
+        &[$($(#[$cfg])* Variant {
+            name: concat!("depthwise_conv_2d.", $isa),
+            isa: <$lanes as Lanes>::ISA,
+            prepare: |problem| prepare::<$lanes>(concat!("depthwise_conv_2d.", $isa), problem),
+        },)*]
+    };
+}
+
+/// DEPTHWISE_CONV_2D of bytes.
+pub struct DepthwiseConv2dPrimitive;
+
+impl Primitive for DepthwiseConv2dPrimitive {
+    type Problem<'a> = DepthwiseConv2d<'a>;
+    type Kernel = dyn ConvKernel;
+
+    fn variants() -> &'static [Variant<Self>] {
+        for_each_isa!(list)
+    }
+}
+
+fn prepare<L: Lanes>(
+    name: &'static str,
+    problem: &DepthwiseConv2d<'_>,
+) -> Option<Box<dyn ConvKernel>> {
+    let lanes = L::detect()?;
+    if !problem.is_sound() {
+        return None;
+    }
+    if problem.multiplier > 1 || problem.taps() > MOST_TAPS {
+        return prepare_grouped::<L>(name, problem);
+    }
+    Some(Box::new(Packed::new(name, lanes, problem)))
+}
+
+/// The same as a convolution in groups of one input channel.
+fn prepare_grouped<L: Lanes>(
+    name: &'static str,
+    problem: &DepthwiseConv2d<'_>,
+) -> Option<Box<dyn ConvKernel>> {
+    let (channels, taps) = (problem.output_channels(), problem.taps());
+    let mut filter = vec![0; problem.filter.len()];
+    for (tap, weights) in problem.filter.chunks_exact(channels).enumerate() {
+        for (channel, &weight) in weights.iter().enumerate() {
+            filter[channel * taps + tap] = weight;
+        }
+    }
+    let conv = Conv2d {
+        batches: problem.batches,
+        rows: problem.rows,
+        columns: problem.columns,
+        input_channels: problem.input_channels,
+        filter_channels: 1,
+        output_channels: channels,
+        activations: problem.activations,
+        weights: problem.weights,
+        input_zero_point: problem.input_zero_point,
+        filter_zero_point: problem.filter_zero_point,
+        filter: &filter,
+        filter_is_stored: false,
+        bias: problem.bias,
+        stage: problem.stage.clone(),
+    };
+    conv_2d::prepare::<L>(name, &conv)
+}
