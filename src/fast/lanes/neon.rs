@@ -245,13 +245,11 @@ macro_rules! common {
             taps: [*const u8; 2],
             weights: [*const i8; 2],
         ) -> [int32x4_t; 2] {
-            // SAFETY: the caller promises eight activations and weights each.
-            let ([a, b], [v, w]) = unsafe {
-                (
-                    taps.map(|tap| tap.cast::<int8x8_t>().read_unaligned()),
-                    weights.map(|weights| weights.cast::<int8x8_t>().read_unaligned()),
-                )
+            let read = |from: *const i8| {
+                // SAFETY: the caller promises eight activations and weights each.
+                unsafe { from.cast::<int8x8_t>().read_unaligned() }
             };
+            let ([a, b], [v, w]) = (taps.map(|tap| read(tap.cast())), weights.map(read));
             let products = self.0.add_products(self.0.multiply_bytes(a, v), b, w);
             self.0.byte_products(sums, products)
         }
@@ -263,13 +261,10 @@ macro_rules! common {
             tap: *const u8,
             weights: *const i8,
         ) -> [int32x4_t; 2] {
-            // SAFETY: the caller promises eight activations and weights.
-            let (a, v) = unsafe {
-                (
-                    tap.cast::<int8x8_t>().read_unaligned(),
-                    weights.cast::<int8x8_t>().read_unaligned(),
-                )
-            };
+            // SAFETY: the caller promises eight activations.
+            let a = unsafe { tap.cast::<int8x8_t>().read_unaligned() };
+            // SAFETY: the caller promises eight weights.
+            let v = unsafe { weights.cast::<int8x8_t>().read_unaligned() };
             self.0.byte_products(sums, self.0.multiply_bytes(a, v))
         }
 

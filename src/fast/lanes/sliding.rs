@@ -199,14 +199,13 @@ impl<L: Lanes> Products<L> for Bytes {
         for tap in (0..taps).step_by(2) {
             for (position, sums) in sums.iter_mut().enumerate() {
                 let left = at(tap, position);
-                // SAFETY: the caller promises the channels, and a block's weights for each tap.
-                *sums = unsafe {
-                    if tap + 1 < taps {
-                        let pair = [weights(tap), weights(tap + 1)];
-                        lanes.byte_pair(*sums, [left, at(tap + 1, position)], pair)
-                    } else {
-                        lanes.byte_tap(*sums, left, weights(tap))
-                    }
+                *sums = if tap + 1 < taps {
+                    let pair = [weights(tap), weights(tap + 1)];
+                    // SAFETY: the caller promises the channels, and a block's weights for each tap.
+                    unsafe { lanes.byte_pair(*sums, [left, at(tap + 1, position)], pair) }
+                } else {
+                    // SAFETY: as above.
+                    unsafe { lanes.byte_tap(*sums, left, weights(tap)) }
                 };
             }
         }
