@@ -5,8 +5,8 @@
 
 use corallite::fast::{
     AddSub, AddSubPrimitive, Conv2d, Conv2dPrimitive, ConvKernel, DepthwiseConv2d,
-    DepthwiseConv2dPrimitive, Element8, FullyConnectedPrimitive, KernelChoice, Operands, Primitive,
-    Scaling, Stage, Window, Workers,
+    DepthwiseConv2dPrimitive, Element8, FullyConnectedPrimitive, KernelChoice, Means, Operands,
+    Primitive, ResizeBilinear, ResizeBilinearPrimitive, Scaling, Stage, Tap, Window, Workers,
 };
 use corallite::fixedpoint::{QuantizedMultiplier, Rounding};
 use std::time::{Duration, Instant};
@@ -37,6 +37,13 @@ const PRODUCTS: &[Layer] = &[[1, 1, 1280, 1001, 1, 1], [1, 1, 64, 10, 1, 1]];
 /// Elements of a sum.
 const SUMS: &[usize] = &[56 * 56 * 24, 7 * 7 * 160];
 
+/// Height and width of a picture, its channels, and the height and width of the result.
+const SIZES: &[[usize; 5]] = &[
+    [33, 33, 21, 513, 513],
+    [33, 33, 256, 65, 65],
+    [48, 48, 24, 100, 100],
+];
+
 /// How long a variant is measured on a layer.
 const TIME: Duration = Duration::from_millis(200);
 
@@ -58,6 +65,50 @@ fn main() {
     }
     for &len in SUMS {
         measure_sum(len, &wanted);
+    }
+    for size in SIZES {
+        measure_resize(size, &wanted);
+    }
+}
+
+/// RESIZE_BILINEAR with corners aligned.
+fn measure_resize(&[height, width, channels, rows, columns]: &[usize; 5], wanted: &str) {
+    let taps = |from: usize, to: usize| -> Vec<Tap<f32>> {
+        let at = |i: usize| i as f32 * ((from - 1) as f32 / (to - 1) as f32);
+        let tap = |i: usize| Tap {
+            lower: at(i) as usize,
+            upper: (at(i).ceil() as usize).min(from - 1),
+            weight: at(i).fract(),
+        };
+        (0..to).map(tap).collect()
+    };
+    let (vertical, horizontal) = (taps(height, rows), taps(width, columns));
+    let problem = ResizeBilinear {
+        element: Element8::UInt8,
+        height,
+        width,
+        channels,
+        means: Means::Real([&vertical, &horizontal]),
+    };
+    let len = height * width * channels;
+    let input: Vec<u8> = (0..len).map(|i| (i % 251) as u8).collect();
+    let mut results = vec![0; rows * columns * channels];
+    let size = format!("{height}x{width}x{channels} to {rows}x{columns}");
+    for variant in ResizeBilinearPrimitive::variants() {
+        if !variant.name.contains(wanted) {
+            continue;
+        }
+        let Some(kernel) = (variant.prepare)(&problem) else {
+            println!("{:<30} {size:<28} not on this machine", variant.name);
+            continue;
+        };
+        let least = least(|| kernel.run(&input, &mut results, 0));
+        let rate = results.len() as f64 / least.as_nanos() as f64;
+        println!(
+            "{:<30} {size:<28} {:>9.1} us {rate:>6.1} G/s",
+            variant.name,
+            least.as_nanos() as f64 / 1e3
+        );
     }
 }
 

@@ -19,7 +19,8 @@
 //! 1. A name in [`Isa`], in [`Isa::ALL`] at its rank.
 //! 2. One file in `lanes/` with a token type that implements `Lanes`: how many sums a vector holds, what one dot step
 //!    multiplies, how sums become codes. Everything else is written once over that trait: `lanes/tile.rs` (matrix products),
-//!    `lanes/channelwise.rs` and `lanes/sliding.rs` (depthwise), `add_sub.rs`.
+//!    `lanes/channelwise.rs` and `lanes/sliding.rs` (depthwise), `add_sub.rs`,
+//!    `resize_bilinear.rs`.
 //! 3. One line in `for_each_isa!` (`lanes/mod.rs`); all primitives then list it, and all tests and benches run it.
 
 mod add_sub;
@@ -29,6 +30,7 @@ mod convolution;
 mod depthwise_conv_2d;
 mod isa;
 mod lanes;
+mod resize_bilinear;
 mod stage;
 mod target;
 mod variant;
@@ -40,6 +42,9 @@ pub use conv_2d::{Conv2d, Conv2dPrimitive, FullyConnectedPrimitive};
 pub use convolution::{ConvKernel, Element8, Operands, Part};
 pub use depthwise_conv_2d::{DepthwiseConv2d, DepthwiseConv2dPrimitive};
 pub use isa::Isa;
+pub use resize_bilinear::{
+    Means, ResizeBilinear, ResizeBilinearKernel, ResizeBilinearPrimitive, Tap,
+};
 pub use stage::{Scaling, Stage};
 pub use target::Target;
 pub use variant::{KernelChoice, Primitive, UnknownKernels, Variant, choose};

@@ -267,10 +267,10 @@ where
 }
 
 /// The variants that ran, for [`assert_all_ran`].
-type Ran = BTreeSet<&'static str>;
+pub type Ran = BTreeSet<&'static str>;
 
 /// Fails unless every variant that this machine has instructions for ran.
-fn assert_all_ran<P: Primitive>(ran: &Ran) {
+pub fn assert_all_ran<P: Primitive>(ran: &Ran) {
     assert!(!ran.is_empty(), "no variant ran");
     for variant in P::variants() {
         if !ran.contains(variant.name) {
@@ -428,9 +428,17 @@ fn depthwise_conv_2d_variants_give_the_reference_s_bits() {
     for seed in 0..400 {
         let mut case = case(seed);
         let n = &mut Numbers::new(!seed);
-        let channels = n.one_of(&[1, 3, 8, 15, 16, 17, 24, 31, 32, 33, 64, 72, 100]);
-        let multiplier = n.one_of(&[1, 1, 1, 1, 2, 8]);
-        let (rows, columns) = (case.problem.rows, case.problem.columns);
+        let mut channels = n.one_of(&[1, 3, 8, 15, 16, 17, 24, 31, 32, 33, 64, 72, 100]);
+        let mut multiplier = n.one_of(&[1, 1, 1, 1, 2, 8]);
+        let (mut rows, mut columns) = (case.problem.rows, case.problem.columns);
+        if n.chance(3) {
+            // What is computed at neighbouring positions at once.
+            (channels, multiplier) = (n.one_of(&[4, 8, 16, 32]), 1);
+            let (taps, stride) = (n.one_of(&[3, 3, 5]), n.one_of(&[1, 2]));
+            let padding = n.one_of(&[Padding::Same, Padding::Valid]);
+            let axis = |size| Axis::new(size, taps, stride, 1, padding).expect("valid");
+            (rows, columns) = (axis(n.size(5, 9)), axis(n.size(5, 40)));
+        }
         let problem = DepthwiseConv2d {
             batches: case.problem.batches,
             rows,

@@ -7,7 +7,7 @@ mod border;
 mod broadcast;
 pub mod check;
 #[cfg(test)]
-mod differential;
+pub mod differential;
 mod element;
 mod fast_add_sub;
 mod fast_weighted;
