@@ -6,6 +6,7 @@ use super::{
     EvalError, Kernel, KernelIo, Node, OpDef, PrepareError, Prepared, Settings, TypeRow, Views,
     required,
 };
+use crate::fast::{self, ArgMaxKernel, ArgMaxPrimitive, Element8, Positions};
 use crate::model::BuiltinOperator;
 use crate::tensor::{Element, Shape, TensorType as T};
 use std::marker::PhantomData;
@@ -27,7 +28,7 @@ pub(super) const DEF_MAX: OpDef = OpDef {
     versions: 1..=3,
     types: TYPES,
     check: check::none,
-    prepare: |node, _: &Settings| prepare::<true>("arg_max.reference", node),
+    prepare: |node, settings| prepare::<true>("arg_max.reference", node, settings),
 };
 
 pub(super) const DEF_MIN: OpDef = OpDef {
@@ -36,10 +37,14 @@ pub(super) const DEF_MIN: OpDef = OpDef {
     versions: 1..=3,
     types: TYPES,
     check: check::none,
-    prepare: |node, _: &Settings| prepare::<false>("arg_min.reference", node),
+    prepare: |node, settings| prepare::<false>("arg_min.reference", node, settings),
 };
 
-fn prepare<const MAX: bool>(name: &'static str, node: &Node<'_>) -> Result<Prepared, PrepareError> {
+fn prepare<const MAX: bool>(
+    name: &'static str,
+    node: &Node<'_>,
+    settings: &Settings,
+) -> Result<Prepared, PrepareError> {
     let input = node.input(INPUT, "input")?;
     let axis = node.input(AXIS, "axis")?;
     let output = node.output(OUTPUT, "output")?;
@@ -59,6 +64,21 @@ fn prepare<const MAX: bool>(name: &'static str, node: &Node<'_>) -> Result<Prepa
         inner: dims[axis..].iter().product(),
     };
     let shape = Shape::new(&dims)?;
+    let element = match input.ty {
+        T::Int8 => Some(Element8::Int8),
+        T::UInt8 => Some(Element8::UInt8),
+        _ => None,
+    };
+    if let (Some(element), 1) = (element, scan.inner) {
+        let problem = fast::ArgMax {
+            element,
+            smallest: !MAX,
+            extent,
+        };
+        if let Some(kernel) = fast::choose::<ArgMaxPrimitive>(settings.kernels, &problem) {
+            return Ok(Prepared::new(FastArgMax(kernel), [shape]));
+        }
+    }
     Ok(match input.ty {
         T::Float32 => of(scan, output.ty, shape, beyond::<f32, MAX>),
         T::Int8 => of(scan, output.ty, shape, beyond::<i8, MAX>),
@@ -175,5 +195,80 @@ where
 
     fn name(&self) -> &'static str {
         self.scan.name
+    }
+}
+
+struct FastArgMax(Box<dyn ArgMaxKernel>);
+
+impl Kernel for FastArgMax {
+    fn eval(&self, io: &mut KernelIo<'_>) -> Result<(), EvalError> {
+        let Views {
+            inputs: [input],
+            outputs: [mut output],
+            ..
+        } = io.views([INPUT], [OUTPUT], [])?;
+        let input = required(input, INPUT)?.bytes();
+        let positions = match output.ty() {
+            T::Int64 => Positions::Int64(output.as_slice_mut()?),
+            _ => Positions::Int32(output.as_slice_mut()?),
+        };
+        self.0.run(input, positions);
+        Ok(())
+    }
+
+    fn name(&self) -> &'static str {
+        self.0.name()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fast::Primitive;
+    use crate::ops::shared::differential::{Numbers, Ran, assert_all_ran};
+
+    /// Beside the first of the best, found by a search that goes on while elements are better.
+    #[test]
+    fn variants_find_the_first_of_the_best() {
+        let mut ran = Ran::new();
+        for seed in 0..300 {
+            let n = &mut Numbers::new(seed);
+            let element = n.one_of(&[Element8::Int8, Element8::UInt8]);
+            let problem = fast::ArgMax {
+                element,
+                smallest: n.chance(2),
+                extent: n.one_of(&[8, 9, 15, 16, 21, 32, 100, 255, 256]),
+            };
+            let rows = n.size(1, 5);
+            let mut input = n.bytes(rows * problem.extent);
+            if n.chance(3) {
+                // Few values, many equals.
+                input.iter_mut().for_each(|byte| *byte &= 0x81);
+            }
+            let sign = if problem.smallest { -1 } else { 1 };
+            let position = |row: &[u8]| {
+                let value = |at: usize| sign * element.value(row[at]);
+                (1..row.len()).fold(
+                    0,
+                    |best, at| if value(at) > value(best) { at } else { best },
+                )
+            };
+            let expected: Vec<usize> = input.chunks(problem.extent).map(position).collect();
+            for variant in ArgMaxPrimitive::variants() {
+                let Some(kernel) = (variant.prepare)(&problem) else {
+                    continue;
+                };
+                ran.insert(variant.name);
+                let (mut narrow, mut wide) = (vec![-1i32; rows], vec![-1i64; rows]);
+                kernel.run(&input, Positions::Int32(&mut narrow));
+                kernel.run(&input, Positions::Int64(&mut wide));
+                let narrow: Vec<usize> = narrow.iter().map(|&at| at as usize).collect();
+                let wide: Vec<usize> = wide.iter().map(|&at| at as usize).collect();
+                let name = kernel.name();
+                assert_eq!(narrow, expected, "{name}, seed {seed}: {problem:?}");
+                assert_eq!(wide, expected, "{name}, seed {seed}: {problem:?}");
+            }
+        }
+        assert_all_ran::<ArgMaxPrimitive>(&ran);
     }
 }
