@@ -142,6 +142,11 @@ impl Lanes for Avx2 {
     }
 
     #[inline(always)]
+    fn totals(self, sums: [__m256i; 4]) -> [i32; 4] {
+        bytemuck::must_cast(self.total_four(sums))
+    }
+
+    #[inline(always)]
     unsafe fn read_words(self, from: *const i16) -> __m256i {
         // SAFETY: the caller promises sixteen words.
         unsafe { from.cast::<__m256i>().read_unaligned() }
@@ -219,6 +224,17 @@ impl Avx2 {
 
         fn splat_byte(value: i8) -> __m256i {
             _mm256_set1_epi8(value)
+        }
+
+        fn total_four(sums: [__m256i; 4]) -> __m128i {
+            let left = _mm256_hadd_epi32(sums[0], sums[1]);
+            let right = _mm256_hadd_epi32(sums[2], sums[3]);
+            // Each 128 bits hold half of each total.
+            let halves = _mm256_hadd_epi32(left, right);
+            _mm_add_epi32(
+                _mm256_castsi256_si128(halves),
+                _mm256_extracti128_si256::<1>(halves),
+            )
         }
 
         fn widen_signed(bytes: __m128i) -> __m256i {

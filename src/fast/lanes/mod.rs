@@ -250,6 +250,11 @@ pub trait Lanes: Copy + Send + Sync + 'static {
         self.store_sums(sums, &mut array);
         array[..Self::N].iter().copied().fold(0, i32::wrapping_add)
     }
+    /// The sum of all lanes of each of four vectors.
+    #[inline(always)]
+    fn totals(self, sums: [Self::Sum; 4]) -> [i32; 4] {
+        sums.map(|sum| self.total(sum))
+    }
     /// Words that are all 0.
     fn no_words(self) -> Self::Words;
     /// Reads the weights of a pair of taps for the lanes of both sums, in the order of [`pair_order`](Self::pair_order).

@@ -27,37 +27,56 @@ impl Rows<'_> {
         let mut sums = [0; MOST_SUMS];
         let mut unit = 0;
         while unit + UNITS <= units {
-            sums[unit..unit + UNITS].copy_from_slice(&self.products::<L, UNITS>(lanes, unit));
+            let products = self.products::<L, UNITS>(lanes, unit);
+            sums[unit..unit + UNITS].copy_from_slice(&lanes.totals(products));
             unit += UNITS;
         }
         while unit < units {
-            [sums[unit]] = self.products::<L, 1>(lanes, unit);
+            let [product] = self.products::<L, 1>(lanes, unit);
+            sums[unit] = lanes.total(product);
             unit += 1;
         }
         sums
     }
 
-    /// The sums of `U` units from `unit` on, which [`sums`](Self::sums) has found to be there.
+    /// The sums of `U` units from `unit` on, which [`sums`](Self::sums) has found to be there, each spread over the lanes.
     #[inline(always)]
-    fn products<L: Lanes, const U: usize>(&self, lanes: L, unit: usize) -> [i32; U] {
+    fn products<L: Lanes, const U: usize>(&self, lanes: L, unit: usize) -> [L::Sum; U] {
         let width = 2 * L::N;
         let filter: [*const u8; U] =
             std::array::from_fn(|u| self.filter.as_ptr().wrapping_add((unit + u) * self.depth));
         let mut sums = [lanes.splat_sum(0); U];
-        let mut at = 0;
-        while at < self.depth {
-            let len = width.min(self.depth - at);
-            // SAFETY: activations go on to the next multiple of the width.
-            let activations =
-                unsafe { lanes.read_words(self.activations.as_ptr().wrapping_add(at)) };
-            for (sum, filter) in sums.iter_mut().zip(filter) {
-                // SAFETY: `len` weights of the unit follow `at`.
-                let weights =
-                    unsafe { lanes.load_words(filter.wrapping_add(at), len, self.signed) };
-                *sum = lanes.multiply_words(*sum, activations, weights);
-            }
-            at += width;
+        let whole = self.depth / width * width;
+        for at in (0..whole).step_by(width) {
+            // SAFETY: so many weights follow.
+            unsafe { self.step(lanes, &mut sums, filter, at, width) };
         }
-        sums.map(|sum| lanes.total(sum))
+        if whole < self.depth {
+            // SAFETY: as above.
+            unsafe { self.step(lanes, &mut sums, filter, whole, self.depth - whole) };
+        }
+        sums
+    }
+
+    /// Adds the products with `len` (at most `2 * N`) activations from `at` on. No closure, which could stay a call.
+    ///
+    /// # Safety
+    /// Each of `filter` is valid for reading `len` weights from `at` on; activations go on to the next multiple of `2 * N`.
+    #[inline(always)]
+    unsafe fn step<L: Lanes, const U: usize>(
+        &self,
+        lanes: L,
+        sums: &mut [L::Sum; U],
+        filter: [*const u8; U],
+        at: usize,
+        len: usize,
+    ) {
+        // SAFETY: the caller promises as many activations.
+        let activations = unsafe { lanes.read_words(self.activations.as_ptr().wrapping_add(at)) };
+        for (sum, filter) in sums.iter_mut().zip(filter) {
+            // SAFETY: the caller promises the weights.
+            let weights = unsafe { lanes.load_words(filter.wrapping_add(at), len, self.signed) };
+            *sum = lanes.multiply_words(*sum, activations, weights);
+        }
     }
 }
