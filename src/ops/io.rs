@@ -3,7 +3,7 @@
 use super::{EvalError, Variables};
 use crate::fast::Workers;
 use crate::model::{Graph, Tensor};
-use crate::tensor::{Element, Shape, TensorMut, TensorRef};
+use crate::tensor::{Element, Shape, TensorError, TensorMut, TensorRef};
 use std::ops::Range;
 
 /// Where a tensor's bytes lie.
@@ -73,8 +73,33 @@ struct Slots<'s> {
     scratch: &'s [usize],
 }
 
+/// What a piece of the arena is wanted for: the number of a slot among those asked for.
+#[derive(Clone, Copy)]
+enum Use {
+    /// The first of the operands that lie there.
+    Input(usize),
+    State(usize),
+    Output(usize),
+    Scratch(usize),
+}
+
+impl Slots<'_> {
+    /// The slot of the operator.
+    fn of(&self, using: Use) -> usize {
+        match using {
+            Use::Input(id) => self.inputs[id],
+            Use::State(id) => self.state[id],
+            Use::Output(id) => self.outputs[id],
+            Use::Scratch(id) => self.scratch[id],
+        }
+    }
+}
+
 /// The most tensors one call of [`KernelIo::views`] can borrow.
 const MAX_VIEWS: usize = 40;
+
+/// As many as most operators borrow.
+const FEW_VIEWS: usize = 6;
 
 impl<'a> KernelIo<'a> {
     /// Access to `operands` in `arena`.
@@ -172,7 +197,19 @@ impl<'a> KernelIo<'a> {
             outputs: &outputs,
             scratch: &scratch,
         };
-        self.borrow(&slots, &mut views, &mut changed, &mut results, &mut buffers)?;
+        // Most operators have few tensors: what is kept for each then stays small.
+        let borrow = match I + V + O + S {
+            ..=FEW_VIEWS => Self::borrow::<FEW_VIEWS>,
+            _ => Self::borrow::<MAX_VIEWS>,
+        };
+        borrow(
+            self,
+            &slots,
+            &mut views,
+            &mut changed,
+            &mut results,
+            &mut buffers,
+        )?;
         let views = Views {
             inputs: views,
             outputs: results.map(borrowed),
@@ -181,8 +218,8 @@ impl<'a> KernelIo<'a> {
         Ok((views, changed.map(borrowed)))
     }
 
-    /// Fills a view for every slot; one function for all numbers of them.
-    fn borrow<'v>(
+    /// Fills a view for every slot; one function for all numbers of them up to `N`.
+    fn borrow<'v, const N: usize>(
         &'v mut self,
         slots: &Slots<'_>,
         inputs: &mut [TensorView<'v>],
@@ -190,136 +227,99 @@ impl<'a> KernelIo<'a> {
         outputs: &mut [Option<TensorMut<'v>>],
         scratch: &mut [Option<&'v mut [u8]>],
     ) -> Result<(), EvalError> {
-        let operands = self.operands;
+        let (operands, tensors) = (self.operands, self.tensors);
         let input = |slot: usize| operands.inputs.get(slot).and_then(Option::as_ref);
+        let missing = |slot: usize| EvalError::Operand { slot };
+        let tensor = |operand: &Operand, slot: usize| {
+            let tensor = tensors.get(operand.tensor);
+            tensor.ok_or_else(|| missing(slot))
+        };
         // Every distinct piece of the arena, then sorted by position and cut off one after the other.
-        let mut pieces: [(Range<usize>, usize); MAX_VIEWS] =
-            std::array::from_fn(|_| (0..0, usize::MAX));
+        let mut pieces = [(0, 0, Use::Input(0)); N];
         let mut count = 0;
-        let mut add = |range: &Range<usize>, id: usize| {
-            let piece = pieces
-                .get_mut(count)
-                .ok_or(EvalError::Operand { slot: id })?;
-            *piece = (range.clone(), id);
+        let mut add = |range: &Range<usize>, using: Use, slot: usize| {
+            let piece = pieces.get_mut(count).ok_or_else(|| missing(slot))?;
+            *piece = (range.start, range.end, using);
             count += 1;
             Ok::<(), EvalError>(())
         };
         for (id, &slot) in slots.inputs.iter().enumerate() {
-            if let Some(Operand {
-                place: Place::Arena(range),
-                ..
-            }) = input(slot)
-                && !slots.inputs[..id]
-                    .iter()
-                    .any(|&earlier| same_place(input(earlier), range))
-            {
-                add(range, id)?;
-            }
-        }
-        // What is written, each with its operand.
-        let states = slots.state.len();
-        let written = |id: usize| -> Result<&Operand, EvalError> {
-            let (operand, slot) = match id.checked_sub(states) {
-                None => (input(slots.state[id]), slots.state[id]),
-                Some(id) => (operands.outputs.get(slots.outputs[id]), slots.outputs[id]),
-            };
-            operand.ok_or(EvalError::Operand { slot })
-        };
-        let all_written = states + slots.outputs.len();
-        for id in 0..all_written {
-            let operand = written(id)?;
-            let Place::Arena(range) = &operand.place else {
-                return Err(EvalError::Operand { slot: id });
-            };
-            add(range, slots.inputs.len() + id)?;
-        }
-        for (id, &slot) in slots.scratch.iter().enumerate() {
-            let range = operands
-                .scratch
-                .get(slot)
-                .ok_or(EvalError::Operand { slot })?;
-            add(range, slots.inputs.len() + all_written + id)?;
-        }
-        let pieces = &mut pieces[..count];
-        pieces.sort_unstable_by_key(|(range, _)| (range.start, range.end));
-
-        let mut taken: [Option<&mut [u8]>; MAX_VIEWS] = [const { None }; MAX_VIEWS];
-        let mut rest: &mut [u8] = self.arena;
-        let mut position = 0;
-        for (range, id) in pieces.iter() {
-            let overlap = EvalError::Operand { slot: *id };
-            let skip = range.start.checked_sub(position).ok_or(overlap.clone())?;
-            let (_, tail) = rest.split_at_mut_checked(skip).ok_or(overlap.clone())?;
-            let (piece, tail) = tail
-                .split_at_mut_checked(range.len())
-                .ok_or(overlap.clone())?;
-            *taken.get_mut(*id).ok_or(overlap)? = Some(piece);
-            rest = tail;
-            position = range.end;
-        }
-
-        let (taken_inputs, taken_rest) = taken.split_at_mut(slots.inputs.len());
-        let (taken_written, taken_scratch) = taken_rest.split_at_mut(all_written);
-        let mut shared: [&[u8]; MAX_VIEWS] = [&[]; MAX_VIEWS];
-        for (to, piece) in shared.iter_mut().zip(taken_inputs) {
-            *to = piece.take().map_or(&[], |piece| &*piece);
-        }
-        let tensors = self.tensors;
-        for (id, view) in state.iter_mut().chain(outputs).enumerate() {
-            let operand = written(id)?;
-            let missing = EvalError::Operand { slot: id };
-            let bytes = taken_written[id].take().ok_or(missing.clone())?;
-            let tensor = tensors.get(operand.tensor).ok_or(missing)?;
-            let quantization = tensor.quantization.as_deref();
-            *view = Some(TensorMut::new(
-                tensor.ty,
-                operand.shape,
-                quantization,
-                bytes,
-            )?);
-        }
-        for (id, view) in scratch.iter_mut().enumerate() {
-            let slot = slots.scratch[id];
-            *view = Some(
-                taken_scratch[id]
-                    .take()
-                    .ok_or(EvalError::Operand { slot })?,
-            );
-        }
-        for (id, view) in inputs.iter_mut().enumerate() {
-            let slot = slots.inputs[id];
             let Some(operand) = input(slot) else { continue };
-            let tensor = tensors
-                .get(operand.tensor)
-                .ok_or(EvalError::Operand { slot })?;
             let bytes = match &operand.place {
                 Place::Arena(range) => {
-                    let first = slots
-                        .inputs
-                        .iter()
-                        .position(|&s| same_place(input(s), range));
-                    shared[first.unwrap_or(id)]
+                    let mut earlier = slots.inputs[..id].iter();
+                    if !earlier.any(|&earlier| same_place(input(earlier), range)) {
+                        add(range, Use::Input(id), slot)?;
+                    }
+                    continue;
                 }
-                Place::Open => return Err(EvalError::Operand { slot }),
-                Place::File => self.graph.data(tensor).ok_or(EvalError::Operand { slot })?,
+                Place::Open => return Err(missing(slot)),
+                Place::File => {
+                    let data = self.graph.data(tensor(operand, slot)?);
+                    data.ok_or_else(|| missing(slot))?
+                }
                 Place::Folded(number) => {
-                    let words = self
-                        .folded
-                        .get(*number)
-                        .ok_or(EvalError::Operand { slot })?;
-                    let len = tensor.ty.bytes(operand.shape.count()).unwrap_or(0);
-                    bytemuck::cast_slice::<u64, u8>(words)
-                        .get(..len)
-                        .ok_or(EvalError::Operand { slot })?
+                    let words = self.folded.get(*number);
+                    let words = words.ok_or_else(|| missing(slot))?;
+                    let ty = tensor(operand, slot)?.ty;
+                    let len = ty.bytes(operand.shape.count()).unwrap_or(0);
+                    let bytes = bytemuck::cast_slice::<u64, u8>(words).get(..len);
+                    bytes.ok_or_else(|| missing(slot))?
                 }
             };
-            let quantization = tensor.quantization.as_deref();
-            *view = Some(TensorRef::new(
-                tensor.ty,
-                operand.shape,
-                quantization,
-                bytes,
-            )?);
+            inputs[id] = Some(viewed(tensor(operand, slot)?, operand, bytes)?);
+        }
+        for (id, &slot) in slots.state.iter().enumerate() {
+            let range = arena_range(input(slot)).ok_or_else(|| missing(slot))?;
+            add(range, Use::State(id), slot)?;
+        }
+        for (id, &slot) in slots.outputs.iter().enumerate() {
+            let range = arena_range(operands.outputs.get(slot)).ok_or_else(|| missing(slot))?;
+            add(range, Use::Output(id), slot)?;
+        }
+        for (id, &slot) in slots.scratch.iter().enumerate() {
+            let range = operands.scratch.get(slot).ok_or_else(|| missing(slot))?;
+            add(range, Use::Scratch(id), slot)?;
+        }
+        let pieces = &mut pieces[..count];
+        pieces.sort_unstable_by_key(|&(start, end, _)| (start, end));
+
+        let mut rest: &mut [u8] = self.arena;
+        let mut position = 0;
+        for &(start, end, using) in pieces.iter() {
+            // Pieces that overlap, or that the arena does not have, are not handed out.
+            let cut = start.checked_sub(position).and_then(|skip| {
+                let (_, rest) = std::mem::take(&mut rest).split_at_mut_checked(skip)?;
+                rest.split_at_mut_checked(end.checked_sub(start)?)
+            });
+            let Some((piece, tail)) = cut else {
+                return Err(missing(slots.of(using)));
+            };
+            (rest, position) = (tail, end);
+            match using {
+                Use::Input(first) => {
+                    let range = start..end;
+                    let piece = &*piece;
+                    for (id, &slot) in slots.inputs.iter().enumerate().skip(first) {
+                        if let Some(operand) = input(slot)
+                            && same_place(Some(operand), &range)
+                        {
+                            inputs[id] = Some(viewed(tensor(operand, slot)?, operand, piece)?);
+                        }
+                    }
+                }
+                Use::State(id) => {
+                    let slot = slots.state[id];
+                    let operand = input(slot).ok_or_else(|| missing(slot))?;
+                    state[id] = Some(viewed_mut(tensor(operand, slot)?, operand, piece)?);
+                }
+                Use::Output(id) => {
+                    let slot = slots.outputs[id];
+                    let operand = operands.outputs.get(slot).ok_or_else(|| missing(slot))?;
+                    outputs[id] = Some(viewed_mut(tensor(operand, slot)?, operand, piece)?);
+                }
+                Use::Scratch(id) => scratch[id] = Some(piece),
+            }
         }
         Ok(())
     }
@@ -362,6 +362,31 @@ impl<'a> KernelIo<'a> {
 /// It is left out.
 pub fn required(view: TensorView<'_>, slot: usize) -> Result<TensorRef<'_>, EvalError> {
     view.ok_or(EvalError::Operand { slot })
+}
+
+fn viewed<'v>(
+    tensor: &'v Tensor,
+    operand: &Operand,
+    bytes: &'v [u8],
+) -> Result<TensorRef<'v>, TensorError> {
+    let quantization = tensor.quantization.as_deref();
+    TensorRef::new(tensor.ty, operand.shape, quantization, bytes)
+}
+
+fn viewed_mut<'v>(
+    tensor: &'v Tensor,
+    operand: &Operand,
+    bytes: &'v mut [u8],
+) -> Result<TensorMut<'v>, TensorError> {
+    let quantization = tensor.quantization.as_deref();
+    TensorMut::new(tensor.ty, operand.shape, quantization, bytes)
+}
+
+fn arena_range(operand: Option<&Operand>) -> Option<&Range<usize>> {
+    match &operand?.place {
+        Place::Arena(range) => Some(range),
+        _ => None,
+    }
 }
 
 fn same_place(operand: Option<&Operand>, range: &Range<usize>) -> bool {

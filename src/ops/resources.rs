@@ -70,10 +70,9 @@ fn prepare_read(node: &Node<'_>, _: &Settings) -> Result<Prepared, PrepareError>
     one_handle(&resource)?;
     let output = node.output(OUTPUT, "output")?;
     let declared = output.declared();
-    let now = match resource.constant::<u32>() {
-        Ok(&[handle]) => usize::try_from(handle).ok().and_then(|n| node.variable(n)),
-        _ => None,
-    };
+    let known = known(&resource);
+    let number = known.and_then(|handle| usize::try_from(handle).ok());
+    let now = number.and_then(|number| node.variable(number));
     let signature = declared.shape_signature.as_deref().unwrap_or_default();
     let is_open = signature.contains(&-1) || declared.is_unranked;
     let shape = match now {
@@ -85,13 +84,23 @@ fn prepare_read(node: &Node<'_>, _: &Settings) -> Result<Prepared, PrepareError>
         }
         None => declared.shape,
     };
-    Ok(Prepared::new(Read, [shape]).stateful())
+    Ok(Prepared::new(Read { known }, [shape]).stateful())
 }
 
 fn prepare_assign(node: &Node<'_>, _: &Settings) -> Result<Prepared, PrepareError> {
-    one_handle(&node.input(RESOURCE, "resource")?)?;
+    let resource = node.input(RESOURCE, "resource")?;
+    one_handle(&resource)?;
     node.input(VALUE, "value")?;
-    Ok(Prepared::new(Assign, Vec::new()).stateful())
+    let known = known(&resource);
+    Ok(Prepared::new(Assign { known }, Vec::new()).stateful())
+}
+
+/// The value of the handle, where it is a constant.
+fn known(resource: &super::NodeTensor<'_>) -> Option<u32> {
+    match resource.constant::<u32>() {
+        Ok(&[handle]) => Some(handle),
+        _ => None,
+    }
 }
 
 /// Refuses anything but a single handle.
@@ -117,8 +126,11 @@ impl Kernel for Handle {
     }
 }
 
-/// The value of the handle.
-fn handle(io: &mut KernelIo<'_>) -> Result<u32, EvalError> {
+/// The value of the handle, which is looked up unless it was known before.
+fn handle(known: Option<u32>, io: &mut KernelIo<'_>) -> Result<u32, EvalError> {
+    if let Some(handle) = known {
+        return Ok(handle);
+    }
     let views = io.views([RESOURCE], [], [])?;
     let [resource] = views.inputs;
     let handles = required(resource, RESOURCE)?.as_slice::<u32>()?;
@@ -128,11 +140,13 @@ fn handle(io: &mut KernelIo<'_>) -> Result<u32, EvalError> {
         .ok_or(EvalError::Operand { slot: RESOURCE })
 }
 
-struct Read;
+struct Read {
+    known: Option<u32>,
+}
 
 impl Kernel for Read {
     fn eval(&self, io: &mut KernelIo<'_>) -> Result<(), EvalError> {
-        let handle = handle(io)?;
+        let handle = handle(self.known, io)?;
         let (variables, mut io) = io.split_variables()?;
         let number = variables.number(handle)?;
         let name = || variables.name(number).to_owned();
@@ -162,11 +176,13 @@ impl Kernel for Read {
     }
 }
 
-struct Assign;
+struct Assign {
+    known: Option<u32>,
+}
 
 impl Kernel for Assign {
     fn eval(&self, io: &mut KernelIo<'_>) -> Result<(), EvalError> {
-        let handle = handle(io)?;
+        let handle = handle(self.known, io)?;
         let (variables, mut io) = io.split_variables()?;
         let number = variables.number(handle)?;
         let views = io.views([VALUE], [], [])?;
