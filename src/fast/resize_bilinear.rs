@@ -131,8 +131,8 @@ fn kernel<L: Lanes, F: Form>(
     lanes: L,
     problem: &ResizeBilinear<'_>,
     form: F,
-    rows: Box<[Tap<[F::Number; 2]>]>,
-    columns: Box<[Tap<[F::Number; 2]>]>,
+    rows: Shares<F::Number>,
+    columns: Shares<F::Number>,
 ) -> Box<dyn ResizeBilinearKernel> {
     let same = |a: &Tap<_>, b: &Tap<_>| (a.lower, a.upper) == (b.lower, b.upper);
     let runs = columns.chunk_by(same).map(|run| run.len()).collect();
@@ -149,8 +149,11 @@ fn kernel<L: Lanes, F: Form>(
     })
 }
 
+/// Positions along an axis with the shares of the lower and the upper neighbour.
+type Shares<N> = Box<[Tap<[N; 2]>]>;
+
 /// The positions with the shares of both neighbours.
-fn shares<W: Copy, N>(taps: &[Tap<W>], shares: impl Fn(W) -> [N; 2]) -> Box<[Tap<[N; 2]>]> {
+fn shares<W: Copy, N>(taps: &[Tap<W>], shares: impl Fn(W) -> [N; 2]) -> Shares<N> {
     taps.iter()
         .map(|tap| Tap {
             lower: tap.lower,
@@ -194,7 +197,7 @@ struct InWords<const SIGNED: bool> {
 fn word_shares<W: Copy>(
     taps: [&[Tap<W>]; 2],
     scaled: impl Fn(W) -> f32,
-) -> Option<[Box<[Tap<[u16; 2]>]>; 2]> {
+) -> Option<[Shares<u16>; 2]> {
     // Binary digits that the weights of an axis have behind the point.
     let digits = |taps: &[Tap<W>]| {
         (0..=8).find(|digits| {
@@ -342,8 +345,8 @@ struct Resize<L: Lanes, F: Form> {
     height: usize,
     width: usize,
     channels: usize,
-    rows: Box<[Tap<[F::Number; 2]>]>,
-    columns: Box<[Tap<[F::Number; 2]>]>,
+    rows: Shares<F::Number>,
+    columns: Shares<F::Number>,
     /// How many neighbouring columns lie between the same two of the operand.
     runs: Box<[usize]>,
 }

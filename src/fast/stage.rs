@@ -234,31 +234,50 @@ impl<L: Lanes, const C: usize> Scales<'_, L, C> {
     pub fn apply<const R: usize>(
         &self,
         lanes: L,
-        mut sums: [[L::Sum; C]; R],
+        sums: [[L::Sum; C]; R],
         then: impl FnOnce([[L::Sum; C]; R]),
     ) {
-        let (multipliers, rights, zero) = (self.multipliers, self.rights, self.zero);
         if self.right {
-            for sums in &mut sums {
-                for (c, sums) in sums.iter_mut().enumerate() {
-                    *sums = lanes.scale_right(*sums, multipliers[c], rights[c], zero);
-                }
-            }
             // Where nothing else leads here, results stay in registers.
-            return then(sums);
+            then(self.right(lanes, sums))
+        } else {
+            then(self.any(lanes, sums))
         }
+    }
+
+    /// Whether every shift is to the right: which of [`right`](Self::right) and [`any`](Self::any) scales sums.
+    #[inline(always)]
+    pub fn are_right(&self) -> bool {
+        self.right
+    }
+
+    /// Scales `sums` to results that are not yet limited, by shifts to the right.
+    #[inline(always)]
+    pub fn right<const R: usize>(&self, lanes: L, mut sums: [[L::Sum; C]; R]) -> [[L::Sum; C]; R] {
+        for sums in &mut sums {
+            for (c, sums) in sums.iter_mut().enumerate() {
+                *sums = lanes.scale_right(*sums, self.multipliers[c], self.rights[c], self.zero);
+            }
+        }
+        sums
+    }
+
+    /// Scales `sums` to results that are not yet limited, by any shifts.
+    #[inline(always)]
+    pub fn any<const R: usize>(&self, lanes: L, mut sums: [[L::Sum; C]; R]) -> [[L::Sum; C]; R] {
         let lefts: [L::Sum; C] = load(lanes, &self.stage.lefts[self.lane..]);
         for sums in &mut sums {
             for (c, sums) in sums.iter_mut().enumerate() {
+                let (multiplier, right) = (self.multipliers[c], self.rights[c]);
                 *sums = match self.stage.form {
                     Form::Scalar(stage, order) => {
                         scalar_codes(lanes, stage, *sums, &order[self.lane + c * L::N..])
                     }
-                    _ => lanes.scale(*sums, multipliers[c], lefts[c], rights[c], zero),
+                    _ => lanes.scale(*sums, multiplier, lefts[c], right, self.zero),
                 };
             }
         }
-        then(sums);
+        sums
     }
 }
 

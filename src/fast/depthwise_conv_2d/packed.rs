@@ -42,6 +42,12 @@ impl<L: Lanes> Packed<L> {
             .map(|lane| {
                 let within = L::block_order(lane % block / L::N, lane % L::N);
                 let channel = lane / block * block + within;
+                // Half a block of channels stands there twice.
+                let channel = if channels == L::N {
+                    channel % channels
+                } else {
+                    channel
+                };
                 if channel < channels {
                     channel
                 } else {
@@ -332,6 +338,7 @@ impl<L: Lanes> Packed<L> {
             taps,
             channels: self.channels,
             signed: self.signed,
+            halves: self.channels == L::N,
             weights: self.weights.slice(),
             bias: self.bias.slice(),
             stage: self.stage.view(),

@@ -24,6 +24,7 @@ impl Lanes for Avx2 {
     const ISA: Isa = Isa::Avx2;
     const N: usize = 8;
     const ROWS: usize = 6;
+    const NEIGHBOURS: bool = true;
     pairs_of_words!();
 
     fn detect() -> Option<Self> {
@@ -138,6 +139,17 @@ impl Lanes for Avx2 {
             self.widen_signed(bytes)
         } else {
             self.widen_unsigned(bytes)
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn load_halves(self, from: [*const u8; 2], signed: bool) -> __m256i {
+        // SAFETY: the caller promises eight bytes at each place.
+        let halves = from.map(|from| unsafe { from.cast::<u64>().read_unaligned() });
+        let bytes: __m128i = bytemuck::must_cast(halves);
+        match signed {
+            true => self.widen_signed(bytes),
+            false => self.widen_unsigned(bytes),
         }
     }
 

@@ -215,6 +215,8 @@ pub trait Lanes: Copy + Send + Sync + 'static {
     type PairWeights: Copy;
     /// Whether neighbouring windows are computed side by side: registers hold their sums.
     const SLIDES: bool = false;
+    /// Whether windows that are not are computed a few at a time.
+    const NEIGHBOURS: bool = false;
     /// Which of `2 * N` neighbouring channels stands in lane `lane` of sum 0 or 1 of a block.
     fn block_order(sum: usize, lane: usize) -> usize;
     /// Where the weights of a pair of taps have that of tap 0 or 1 for the block's lane `within`.
@@ -227,6 +229,20 @@ pub trait Lanes: Copy + Send + Sync + 'static {
     /// `from` is valid for reading `len` bytes.
     #[expect(unsafe_code, reason = "the inner loop checks no bounds")]
     unsafe fn load_words(self, from: *const u8, len: usize, signed: bool) -> Self::Words;
+    /// Reads `N` bytes at each of two places, as int8 where `signed`.
+    ///
+    /// # Safety
+    /// Both pointers are valid for reading `N` bytes.
+    #[expect(unsafe_code, reason = "the inner loop checks no bounds")]
+    #[inline(always)]
+    unsafe fn load_halves(self, from: [*const u8; 2], signed: bool) -> Self::Words {
+        let mut bytes = [0u8; 2 * MOST_SUMS];
+        for (to, from) in bytes.chunks_exact_mut(Self::N).zip(from) {
+            // SAFETY: the caller promises `N` bytes.
+            to.copy_from_slice(unsafe { std::slice::from_raw_parts(from, Self::N) });
+        }
+        self.words(&bytes, signed)
+    }
     /// At most `2 * N` bytes, as int8 where `signed`; further words are anything.
     #[expect(unsafe_code, reason = "a length that the slice proves")]
     #[inline(always)]
