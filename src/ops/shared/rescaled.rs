@@ -231,12 +231,14 @@ mod tests {
         assert_eq!(step.apply::<false>(32767, 6), 32767);
     }
 
-    /// Every pair of bytes, for every variant.
+    /// Every pair of bytes, for every variant; under Miri, which would take hours, of sixteen bytes.
     #[test]
     fn variants_give_the_bits_of_apply() {
-        let bytes: Vec<u8> = (0..=255).collect();
-        let left: Vec<u8> = bytes.iter().flat_map(|&a| [a; 256]).collect();
-        let right = bytes.repeat(256);
+        let bytes: Vec<u8> = (0..=255).step_by(if cfg!(miri) { 17 } else { 1 }).collect();
+        let pairs = bytes
+            .iter()
+            .flat_map(|&a| bytes.iter().map(move |&b| (a, b)));
+        let (left, right): (Vec<u8>, Vec<u8>) = pairs.unzip();
         let scales = [
             (0.5, 0.25, 0.25, (-5, 3, 0)),
             (0.0231, 0.0472, 0.0519, (-128, 127, -128)),
@@ -270,7 +272,7 @@ mod tests {
                         };
                         ran += 1;
                         // Also a length that no vector divides.
-                        for len in [left.len(), 1003, 5] {
+                        for len in [left.len(), left.len().min(1003) - 5, 5] {
                             let mut output = vec![0x55; len];
                             kernel.run(&left[..len], &right[..len], &mut output);
                             let equal = output == expected[..len];
