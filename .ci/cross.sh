@@ -37,11 +37,12 @@ programs_start_emulated() {
 }
 
 # tests_under TRIPLE EMULATOR LIBRARIES COMPILER TEST...
+# The same profile, target and features for all (`build`): the library is built once.
 tests_under() {
     local triple=$1 emulator=$2 libraries=$3 compiler=$4 variable
     shift 4
     target "$triple"
-    variable=$(tr a-z- A-Z_ <<<"$triple")
+    variable=CARGO_TARGET_$(tr a-z- A-Z_ <<<"$triple")
     has_test_data || skip "models of the corpus on $triple"
     local tests=("$@") arguments=()
     if programs_start_emulated "$emulator"; then
@@ -50,12 +51,10 @@ tests_under() {
         skip "processes that fail, and isolated devices, on $triple (no binfmt_misc)"
         arguments=(--skip failing_device_takes_the_process_with_it)
     fi
-    export "CARGO_TARGET_${variable}_LINKER=$compiler" "CARGO_TARGET_${variable}_RUNNER=$emulator"
-    # The same profile, target and features for all three: the library is built once.
-    local build=(--locked --release --target "$triple" --features vendored-libusb,cli)
+    export "${variable}_LINKER=$compiler" "${variable}_RUNNER=$emulator" QEMU_LD_PREFIX=$libraries
+    build=(--locked --release --target "$triple" --features vendored-libusb,cli)
     cargo build "${build[@]}" --example standin
-    QEMU_LD_PREFIX=$libraries CORALLITE_TEST_MODELS=$small_models \
-        CORALLITE_STANDIN="$PWD/target/$triple/release/examples/libstandin.so" \
+    CORALLITE_TEST_MODELS=$small_models CORALLITE_STANDIN="$PWD/target/$triple/release/examples/libstandin.so" \
         cargo test "${build[@]}" "${tests[@]/#/--test=}" -- "${arguments[@]}"
 }
 
@@ -63,6 +62,11 @@ aarch64() {
     packages qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross
     tests_under aarch64-unknown-linux-gnu qemu-aarch64 /usr/aarch64-linux-gnu aarch64-linux-gnu-gcc \
         "${cross_tests[@]}"
+    # The kernels of both instruction sets: without dot products and with them.
+    local processor
+    for processor in cortex-a53 cortex-a76; do
+        QEMU_CPU=$processor cargo test "${build[@]}" --lib -- differential fast:: rescaled
+    done
 }
 
 armv7() {
