@@ -99,7 +99,7 @@ fn extents(sizes: impl Iterator<Item = i64> + Clone, whole: usize) -> Option<Vec
         .clone()
         .filter(|&size| size != -1)
         .try_fold(0i64, |sum, size| sum.checked_add(size))?;
-    let left = whole - given;
+    let left = whole.checked_sub(given)?;
     let fits = if open == 0 { left == 0 } else { left >= 0 };
     if open > 1 || !fits {
         return None;
@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn open_extent_takes_what_is_left() {
-        let cases: [(&[i64], Option<Vec<usize>>); 7] = [
+        let cases: [(&[i64], Option<Vec<usize>>); 9] = [
             (&[2, 3], Some(vec![2, 3])),
             (&[2, -1], Some(vec![2, 3])),
             (&[-1, 5], Some(vec![0, 5])),
@@ -144,6 +144,8 @@ mod tests {
             (&[-1, -1], None),
             (&[2, 2], None),
             (&[-2, 7], None),
+            (&[i64::MIN, -1], None),
+            (&[i64::MAX, 1], None),
         ];
         for (sizes, expected) in cases {
             assert_eq!(extents(sizes.iter().copied(), 5), expected, "{sizes:?}");
