@@ -69,7 +69,8 @@ impl StageVectors {
             Scaling::Fixed(multipliers, Rounding::Double)
                 if multipliers.iter().all(|m| m.multiplier != i32::MIN) =>
             {
-                let right = multipliers.iter().all(|m| m.shift < 0);
+                // A multiplier of 0 has any shift.
+                let right = multipliers.iter().all(|m| m.shift < 0 || m.multiplier == 0);
                 let (all, shifts) = parameters.slice_mut::<i32>().split_at_mut(padded);
                 let (rights, lefts) = shifts.split_at_mut(padded);
                 for (lane, &channel) in order.iter().enumerate() {
@@ -78,7 +79,10 @@ impl StageVectors {
                     };
                     all[lane] = m.multiplier;
                     let bits = (m.shift.min(0).unsigned_abs() & 31) as i32;
-                    rights[lane] = if right { L::right_shift(bits) } else { bits };
+                    rights[lane] = match right {
+                        true => L::right_shift(bits.max(1)),
+                        false => bits,
+                    };
                     lefts[lane] = m.shift.max(0) & 31;
                 }
                 if right { Form::Right } else { Form::Any }
