@@ -3,7 +3,7 @@
 use super::DepthwiseConv2d;
 use crate::fast::aligned::Aligned;
 use crate::fast::lanes::channelwise::{MOST_TAPS, Tap, Windows};
-use crate::fast::lanes::sliding::{FEWEST, Sliding, Weights};
+use crate::fast::lanes::sliding::{FEWEST, Sliding, Weights, group};
 use crate::fast::lanes::{Lanes, Work};
 use crate::fast::stage::StageVectors;
 use crate::fast::{ConvKernel, Operands, Part, Window, Workspace};
@@ -26,8 +26,8 @@ pub(super) struct Packed<L: Lanes> {
     /// As [`Windows`] reads them.
     weights: Aligned,
     bias: Aligned,
-    /// Weights as bytes, and biases for activations of the lanes, where windows side by side may be computed with these.
-    bytes: Option<(Aligned, Aligned)>,
+    /// Where windows side by side are computed with bytes.
+    bytes: Option<ByteWeights>,
     stage: StageVectors,
 }
 
@@ -106,32 +106,61 @@ impl<L: Lanes> Packed<L> {
 }
 
 impl<L: Lanes> Packed<L> {
-    /// Weights as bytes, block after block and tap after tap, with the biases for them; none where they do not fit or where the
-    /// products of neighbouring taps could exceed 16 bits.
-    fn bytes(&self, problem: &DepthwiseConv2d<'_>) -> Option<(Aligned, Aligned)> {
+    /// Weights as bytes; none where no block's fit.
+    fn bytes(&self, problem: &DepthwiseConv2d<'_>) -> Option<ByteWeights> {
         let p = problem;
-        let (channels, block) = (self.channels, 2 * L::N);
+        let (channels, taps, block) = (self.channels, p.taps(), 2 * L::N);
         let offset = L::activation_offset(self.signed);
         let mut packed = Aligned::new(p.filter.len());
         let mut bias: Vec<i32> = self.bias.slice().to_vec();
         let to = packed.slice_mut::<i8>();
-        for (lane, bias) in bias.iter_mut().enumerate() {
-            let within = L::block_order(lane % block / L::N, lane % L::N);
-            let channel = lane / block * block + within;
-            let mut last = 0;
-            for tap in 0..p.taps() {
-                let weight = p.weights.value(p.filter[tap * channels + channel]);
-                let weight = i8::try_from(weight.wrapping_sub(p.filter_zero_point)).ok()?;
-                if tap % 2 == 1 && [last, weight] == [i8::MIN; 2] {
-                    return None;
+        let mut groups = Vec::with_capacity(channels / block);
+        for (first, bias) in (0..channels)
+            .step_by(block)
+            .zip(bias.chunks_exact_mut(block))
+        {
+            let mut block_weights = vec![0i32; block * taps];
+            for (lane, bias) in bias.iter_mut().enumerate() {
+                let within = L::block_order(lane / L::N, lane % L::N);
+                for tap in 0..taps {
+                    let weight = p.weights.value(p.filter[tap * channels + first + within]);
+                    let weight = weight.wrapping_sub(p.filter_zero_point);
+                    block_weights[within * taps + tap] = weight;
+                    to[first * taps + tap * block + within] = weight as i8;
+                    *bias = bias.wrapping_sub(offset.wrapping_mul(weight));
                 }
-                to[lane / block * block * p.taps() + tap * block + within] = weight;
-                *bias = bias.wrapping_sub(offset.wrapping_mul(weight.into()));
-                last = weight;
             }
+            let bytes = block_weights
+                .iter()
+                .all(|&weight| i8::try_from(weight).is_ok());
+            // The sums of products with activations from -128 to 127.
+            let fits = |weights: &[i32]| {
+                let sum = |sign: i32| weights.iter().map(|&w| (w * sign).max(0)).sum::<i32>();
+                let (positive, negative) = (sum(1), sum(-1));
+                127 * positive + 128 * negative <= i16::MAX.into()
+                    && 128 * positive + 127 * negative <= -i32::from(i16::MIN)
+            };
+            groups.push(group(|count| {
+                let mut channels = block_weights.chunks_exact(taps);
+                bytes && channels.all(|weights| weights.chunks(count).all(fits))
+            }));
         }
-        Some((packed, Aligned::of(&bias)))
+        let any = groups.iter().any(|&group| group > 0);
+        any.then(|| ByteWeights {
+            weights: packed,
+            bias: Aligned::of(&bias),
+            groups: groups.into(),
+        })
     }
+}
+
+/// Weights as bytes where they fit, and biases, for windows side by side that read activations of the lanes.
+struct ByteWeights {
+    /// Block after block and tap after tap.
+    weights: Aligned,
+    bias: Aligned,
+    /// By block: see [`group`].
+    groups: Box<[usize]>,
 }
 
 /// One call of [`ConvKernel::run`].
@@ -221,7 +250,14 @@ impl<L: Lanes> Run<'_, L> {
             } else {
                 let inputs = std::array::from_fn(|tap| p.rows.position(y, tap));
                 let (weights, bias) = match &p.bytes {
-                    Some((weights, bias)) => (Weights::Bytes(weights.slice()), bias),
+                    Some(bytes) => {
+                        let weights = Weights::Bytes {
+                            bytes: bytes.weights.slice(),
+                            words: p.weights.slice(),
+                            groups: &bytes.groups,
+                        };
+                        (weights, &bytes.bias)
+                    }
                     None => (Weights::Words(p.weights.slice(), p.signed), &p.bias),
                 };
                 let sliding = Sliding::<ROWS, COLUMNS, STRIDE> {
@@ -387,7 +423,7 @@ impl<L: Lanes> ConvKernel for Packed<L> {
 
     fn packed_bytes(&self) -> usize {
         let bytes = self.bytes.as_ref();
-        let bytes = bytes.map_or(0, |(weights, bias)| weights.bytes() + bias.bytes());
+        let bytes = bytes.map_or(0, |bytes| bytes.weights.bytes() + bytes.bias.bytes());
         self.weights.bytes() + self.bias.bytes() + bytes + self.stage.bytes()
     }
 

@@ -305,34 +305,20 @@ pub trait Lanes: Copy + Send + Sync + 'static {
     ) -> [Self::Sum; 2] {
         self.tap_pair(sums, words, self.no_words(), weights)
     }
-    /// Whether there are [`byte_pair`](Self::byte_pair) and [`byte_tap`](Self::byte_tap).
+    /// Whether there is [`byte_taps`](Self::byte_taps).
     const BYTE_TAPS: bool = false;
-    /// `sums` plus the products of two taps with their weights, for `2 * N` neighbouring channels in the order of the sums.
+    /// `sums` plus the products of `G` taps with their weights, for `2 * N` neighbouring channels in the order of the sums.
     ///
     /// # Safety
-    /// `taps` and `weights` are valid for reading `2 * N` activations and as many weights each. No channel
-    /// has -128 for both weights: the sum of their products may need 17 bits.
+    /// `taps` and `weights` are valid for reading `2 * N` activations and as many weights each. In no channel the sum of the
+    /// products needs more than 16 bits.
     #[expect(unsafe_code, reason = "the inner loop checks no bounds")]
     #[inline(always)]
-    unsafe fn byte_pair(
+    unsafe fn byte_taps<const G: usize>(
         self,
         sums: [Self::Sum; 2],
-        _taps: [*const u8; 2],
-        _weights: [*const i8; 2],
-    ) -> [Self::Sum; 2] {
-        sums
-    }
-    /// [`byte_pair`](Self::byte_pair) for a single tap.
-    ///
-    /// # Safety
-    /// As there.
-    #[expect(unsafe_code, reason = "the inner loop checks no bounds")]
-    #[inline(always)]
-    unsafe fn byte_tap(
-        self,
-        sums: [Self::Sum; 2],
-        _tap: *const u8,
-        _weights: *const i8,
+        _taps: [*const u8; G],
+        _weights: [*const i8; G],
     ) -> [Self::Sum; 2] {
         sums
     }

@@ -239,33 +239,22 @@ macro_rules! common {
         }
 
         #[inline(always)]
-        unsafe fn byte_pair(
+        unsafe fn byte_taps<const G: usize>(
             self,
             sums: [int32x4_t; 2],
-            taps: [*const u8; 2],
-            weights: [*const i8; 2],
+            taps: [*const u8; G],
+            weights: [*const i8; G],
         ) -> [int32x4_t; 2] {
             let read = |from: *const i8| {
                 // SAFETY: the caller promises eight activations and weights each.
                 unsafe { from.cast::<int8x8_t>().read_unaligned() }
             };
-            let ([a, b], [v, w]) = (taps.map(|tap| read(tap.cast())), weights.map(read));
-            let products = self.0.add_products(self.0.multiply_bytes(a, v), b, w);
+            let mut products = self.0.multiply_bytes(read(taps[0].cast()), read(weights[0]));
+            for tap in 1..G {
+                products =
+                    self.0.add_products(products, read(taps[tap].cast()), read(weights[tap]));
+            }
             self.0.byte_products(sums, products)
-        }
-
-        #[inline(always)]
-        unsafe fn byte_tap(
-            self,
-            sums: [int32x4_t; 2],
-            tap: *const u8,
-            weights: *const i8,
-        ) -> [int32x4_t; 2] {
-            // SAFETY: the caller promises eight activations.
-            let a = unsafe { tap.cast::<int8x8_t>().read_unaligned() };
-            // SAFETY: the caller promises eight weights.
-            let v = unsafe { weights.cast::<int8x8_t>().read_unaligned() };
-            self.0.byte_products(sums, self.0.multiply_bytes(a, v))
         }
 
         #[inline(always)]

@@ -15,8 +15,24 @@ pub const FEWEST: usize = 2;
 pub enum Weights<'a> {
     /// Words, for stored bytes that are int8 or not: block after block, pair of taps after pair of taps, `2 * N` pairs of weights.
     Words(&'a [i16], bool),
-    /// Bytes, for activations of [`Lanes::byte_pair`]: block after block, tap after tap, `2 * N` weights.
-    Bytes(&'a [i8]),
+    /// Those of each block as bytes or, where they do not fit, as words, for activations of [`Lanes::byte_taps`].
+    Bytes {
+        /// Block after block, tap after tap, `2 * N` weights.
+        bytes: &'a [i8],
+        /// As above.
+        words: &'a [i16],
+        /// By block: see [`group`].
+        groups: &'a [usize],
+    },
+}
+
+/// Numbers of neighbouring taps whose products are added in 16 bits, the greatest first.
+const GROUPS: [usize; 3] = [9, 3, 2];
+
+/// How many neighbouring taps of a block have their products added in 16 bits, by whether `fits` allows a number of them; 0 where
+/// none are.
+pub fn group(fits: impl Fn(usize) -> bool) -> usize {
+    GROUPS.into_iter().find(|&taps| fits(taps)).unwrap_or(0)
 }
 
 /// Neighbouring windows of `ROWS` by `COLUMNS` taps, `STRIDE` columns apart, none of which reaches over the picture's sides.
@@ -40,6 +56,8 @@ impl<const ROWS: usize, const COLUMNS: usize, const STRIDE: usize>
     Sliding<'_, ROWS, COLUMNS, STRIDE>
 {
     const TAPS: usize = ROWS * COLUMNS;
+    /// Weights of a channel as words, which are pairs.
+    const WORDS: usize = Self::TAPS.div_ceil(2) * 2;
     /// Columns that [`POSITIONS`] windows read.
     pub const REACH: usize = (POSITIONS - 1) * STRIDE + COLUMNS;
 
@@ -49,15 +67,22 @@ impl<const ROWS: usize, const COLUMNS: usize, const STRIDE: usize>
         let block = 2 * L::N;
         let blocks = self.channels / block;
         match self.weights {
-            Weights::Bytes(weights) => {
-                let len = Self::TAPS * block;
-                assert!(L::BYTE_TAPS && weights.len() >= blocks * len);
-                self.blocks(lanes, output, |number| {
-                    Bytes(weights[number * len..].as_ptr())
+            Weights::Bytes {
+                bytes,
+                words,
+                groups,
+            } => {
+                let (len, words_len) = (Self::TAPS * block, Self::WORDS * block);
+                assert!(L::BYTE_TAPS && bytes.len() >= blocks * len);
+                assert!(words.len() >= blocks * words_len);
+                self.blocks(lanes, output, |number| Either {
+                    bytes: bytes[number * len..].as_ptr(),
+                    words: words[number * words_len..].as_ptr(),
+                    group: groups[number],
                 });
             }
             Weights::Words(weights, signed) => {
-                let len = Self::TAPS.div_ceil(2) * 2 * block;
+                let len = Self::WORDS * block;
                 assert!(weights.len() >= blocks * len);
                 let weights = |number: usize| weights[number * len..].as_ptr();
                 if signed {
@@ -183,10 +208,11 @@ impl<L: Lanes, const SIGNED: bool> Products<L> for Words<SIGNED> {
     }
 }
 
+/// Bytes, of `G` neighbouring taps of which the products fit 16 bits.
 #[derive(Clone, Copy)]
-struct Bytes(*const i8);
+struct Bytes<const G: usize>(*const i8);
 
-impl<L: Lanes> Products<L> for Bytes {
+impl<L: Lanes, const G: usize> Products<L> for Bytes<G> {
     #[inline(always)]
     unsafe fn add<const P: usize>(
         self,
@@ -196,18 +222,51 @@ impl<L: Lanes> Products<L> for Bytes {
         at: impl Fn(usize, usize) -> *const u8,
     ) {
         let weights = |tap: usize| self.0.wrapping_add(tap * 2 * L::N);
-        for tap in (0..taps).step_by(2) {
+        for first in (0..taps).step_by(G) {
             for (position, sums) in sums.iter_mut().enumerate() {
-                let left = at(tap, position);
-                *sums = if tap + 1 < taps {
-                    let pair = [weights(tap), weights(tap + 1)];
+                if first + G <= taps {
+                    let group = std::array::from_fn::<_, G, _>(|tap| at(first + tap, position));
+                    let weights = std::array::from_fn(|tap| weights(first + tap));
                     // SAFETY: the caller promises the channels, and a block's weights for each tap.
-                    unsafe { lanes.byte_pair(*sums, [left, at(tap + 1, position)], pair) }
-                } else {
+                    *sums = unsafe { lanes.byte_taps(*sums, group, weights) };
+                    continue;
+                }
+                for tap in first..taps {
                     // SAFETY: as above.
-                    unsafe { lanes.byte_tap(*sums, left, weights(tap)) }
-                };
+                    *sums = unsafe { lanes.byte_taps(*sums, [at(tap, position)], [weights(tap)]) };
+                }
             }
+        }
+    }
+}
+
+/// A block's weights in the form that suits them.
+#[derive(Clone, Copy)]
+struct Either {
+    bytes: *const i8,
+    words: *const i16,
+    /// See [`group`].
+    group: usize,
+}
+
+impl<L: Lanes> Products<L> for Either {
+    #[inline(always)]
+    unsafe fn add<const P: usize>(
+        self,
+        lanes: L,
+        sums: &mut [[L::Sum; 2]; P],
+        taps: usize,
+        at: impl Fn(usize, usize) -> *const u8,
+    ) {
+        match self.group {
+            // SAFETY: what the caller promises, in each case.
+            9 => unsafe { Bytes::<9>(self.bytes).add(lanes, sums, taps, at) },
+            // SAFETY: as above.
+            3 => unsafe { Bytes::<3>(self.bytes).add(lanes, sums, taps, at) },
+            // SAFETY: as above.
+            2 => unsafe { Bytes::<2>(self.bytes).add(lanes, sums, taps, at) },
+            // SAFETY: as above.
+            _ => unsafe { Words::<true>(self.words).add(lanes, sums, taps, at) },
         }
     }
 }
