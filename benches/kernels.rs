@@ -122,6 +122,7 @@ fn measure_sum(len: usize, wanted: &str) {
         left_shift: 20,
         output: (5, scale(1_300_000_000, -18)),
         clamp: (-128, 127),
+        count: len,
     };
     let operand: Vec<u8> = (0..len).map(|i| (i % 251) as u8).collect();
     let mut results = vec![0; len];

@@ -19,18 +19,20 @@
 //! 1. A name in [`Isa`], in [`Isa::ALL`] at its rank.
 //! 2. One file in `lanes/` with a token type that implements `Lanes`: how many sums a vector holds, what one dot step
 //!    multiplies, how sums become codes. Everything else is written once over that trait: `lanes/tile.rs` (matrix products),
-//!    `lanes/channelwise.rs` and `lanes/sliding.rs` (depthwise), `add_sub.rs`,
+//!    `lanes/channelwise.rs` and `lanes/sliding.rs` (depthwise), `binary.rs` (ADD, SUB, MUL),
 //!    `resize_bilinear.rs`, `arg_max.rs`.
 //! 3. One line in `for_each_isa!` (`lanes/mod.rs`); all primitives then list it, and all tests and benches run it.
 
 mod add_sub;
 mod aligned;
 mod arg_max;
+mod binary;
 mod conv_2d;
 mod convolution;
 mod depthwise_conv_2d;
 mod isa;
 mod lanes;
+mod mul;
 mod resize_bilinear;
 mod stage;
 mod target;
@@ -38,12 +40,14 @@ mod variant;
 mod window;
 mod workers;
 
-pub use add_sub::{AddSub, AddSubKernel, AddSubPrimitive};
+pub use add_sub::{AddSub, AddSubPrimitive};
 pub use arg_max::{ArgMax, ArgMaxKernel, ArgMaxPrimitive, Positions};
+pub use binary::BinaryKernel;
 pub use conv_2d::{Conv2d, Conv2dPrimitive, FullyConnectedPrimitive};
 pub use convolution::{ConvKernel, Element8, Operands, Part};
 pub use depthwise_conv_2d::{DepthwiseConv2d, DepthwiseConv2dPrimitive};
 pub use isa::Isa;
+pub use mul::{Mul, MulPrimitive};
 pub use resize_bilinear::{
     Means, ResizeBilinear, ResizeBilinearKernel, ResizeBilinearPrimitive, Tap,
 };

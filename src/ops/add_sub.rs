@@ -91,8 +91,10 @@ fn prepare<const SUB: bool>(
             step.output_below_one()
         }
     };
-    let fast =
-        |step: &Rescaled, element| fast_add_sub(&step.bytes(element, SUB)?, &broadcast, settings);
+    let fast = |step: &Rescaled, element| {
+        let problem = step.bytes(element, SUB, broadcast.output().count())?;
+        fast_add_sub(&problem, &broadcast, settings)
+    };
     Ok(match left.ty {
         T::Float32 => {
             let range = float_range(activation);

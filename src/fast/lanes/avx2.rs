@@ -193,6 +193,14 @@ impl Lanes for Avx2 {
             _mm256_sub_epi32(a, b)
         }
 
+        fn shift_left(sums: __m256i, bits: __m256i) -> __m256i {
+            _mm256_sllv_epi32(sums, bits)
+        }
+
+        fn shift_right(sums: __m256i, bits: __m256i) -> __m256i {
+            _mm256_srav_epi32(sums, bits)
+        }
+
         fn dot(sums: __m256i, activations: __m256i, weights: __m256i) -> __m256i {
             _mm256_add_epi32(sums, _mm256_madd_epi16(activations, weights))
         }
@@ -220,6 +228,22 @@ impl Lanes for Avx2 {
             _mm256_setzero_si256()
         }
 
+        fn splat_word(value: i16) -> __m256i {
+            _mm256_set1_epi16(value)
+        }
+
+        fn subtract_words(a: __m256i, b: __m256i) -> __m256i {
+            _mm256_sub_epi16(a, b)
+        }
+
+        fn word_products(a: __m256i, b: __m256i) -> [__m256i; 2] {
+            let (low, high) = (_mm256_mullo_epi16(a, b), _mm256_mulhi_epi16(a, b));
+            [
+                _mm256_unpacklo_epi16(low, high),
+                _mm256_unpackhi_epi16(low, high),
+            ]
+        }
+
         fn tap_pair(sums: [__m256i; 2], left: __m256i, right: __m256i, weights: [__m256i; 2]) -> [__m256i; 2] {
             let low = _mm256_madd_epi16(_mm256_unpacklo_epi16(left, right), weights[0]);
             let high = _mm256_madd_epi16(_mm256_unpackhi_epi16(left, right), weights[1]);
@@ -230,10 +254,6 @@ impl Lanes for Avx2 {
 
 impl Avx2 {
     with_features! { "avx2":
-        fn splat_word(value: i16) -> __m256i {
-            _mm256_set1_epi16(value)
-        }
-
         fn splat_byte(value: i8) -> __m256i {
             _mm256_set1_epi8(value)
         }

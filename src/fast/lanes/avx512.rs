@@ -59,6 +59,14 @@ impl Common {
             _mm512_sub_epi32(a, b)
         }
 
+        fn shift_left(sums: __m512i, bits: __m512i) -> __m512i {
+            _mm512_sllv_epi32(sums, bits)
+        }
+
+        fn shift_right(sums: __m512i, bits: __m512i) -> __m512i {
+            _mm512_srav_epi32(sums, bits)
+        }
+
         fn pairs(sums: __m512i, activations: __m512i, weights: __m512i) -> __m512i {
             _mm512_add_epi32(sums, _mm512_madd_epi16(activations, weights))
         }
@@ -89,6 +97,18 @@ impl Common {
 
         fn no_words() -> __m512i {
             _mm512_setzero_si512()
+        }
+
+        fn subtract_words(a: __m512i, b: __m512i) -> __m512i {
+            _mm512_sub_epi16(a, b)
+        }
+
+        fn word_products(a: __m512i, b: __m512i) -> [__m512i; 2] {
+            let (low, high) = (_mm512_mullo_epi16(a, b), _mm512_mulhi_epi16(a, b));
+            [
+                _mm512_unpacklo_epi16(low, high),
+                _mm512_unpackhi_epi16(low, high),
+            ]
         }
 
         fn tap_pair(sums: [__m512i; 2], left: __m512i, right: __m512i, weights: [__m512i; 2]) -> [__m512i; 2] {
@@ -236,12 +256,17 @@ macro_rules! common {
             fn splat_sum(value: i32) -> __m512i;
             fn add(a: __m512i, b: __m512i) -> __m512i;
             fn subtract(a: __m512i, b: __m512i) -> __m512i;
+            fn shift_left(sums: __m512i, bits: __m512i) -> __m512i;
+            fn shift_right(sums: __m512i, bits: __m512i) -> __m512i;
             fn scale_right(sums: __m512i, multipliers: __m512i, rights: __m512i, rest: __m512i) -> __m512i;
             fn scale(
                 sums: __m512i, multipliers: __m512i, lefts: __m512i, rights: __m512i, zero: __m512i
             ) -> __m512i;
             fn total(sums: __m512i) -> i32;
             fn no_words() -> __m512i;
+            fn splat_word(value: i16) -> __m512i;
+            fn subtract_words(a: __m512i, b: __m512i) -> __m512i;
+            fn word_products(a: __m512i, b: __m512i) -> [__m512i; 2];
             fn tap_pair(
                 sums: [__m512i; 2], left: __m512i, right: __m512i, weights: [__m512i; 2]
             ) -> [__m512i; 2];

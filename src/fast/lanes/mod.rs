@@ -109,6 +109,10 @@ pub trait Lanes: Copy + Send + Sync + 'static {
     fn add(self, a: Self::Sum, b: Self::Sum) -> Self::Sum;
     /// Wrapping differences.
     fn subtract(self, a: Self::Sum, b: Self::Sum) -> Self::Sum;
+    /// Sums shifted to the left by `bits`.
+    fn shift_left(self, sums: Self::Sum, bits: Self::Sum) -> Self::Sum;
+    /// Sums shifted to the right by `bits`, rounded down.
+    fn shift_right(self, sums: Self::Sum, bits: Self::Sum) -> Self::Sum;
     /// Reads `K` activations.
     ///
     /// # Safety
@@ -273,6 +277,12 @@ pub trait Lanes: Copy + Send + Sync + 'static {
     }
     /// Words that are all 0.
     fn no_words(self) -> Self::Words;
+    /// One number in every word.
+    fn splat_word(self, value: i16) -> Self::Words;
+    /// Wrapping differences of words.
+    fn subtract_words(self, a: Self::Words, b: Self::Words) -> Self::Words;
+    /// The products of words, in the order of the sums of a block.
+    fn word_products(self, a: Self::Words, b: Self::Words) -> [Self::Sum; 2];
     /// Reads the weights of a pair of taps for the lanes of both sums, in the order of [`pair_order`](Self::pair_order).
     ///
     /// # Safety

@@ -127,6 +127,8 @@ macro_rules! common {
             fn splat_sum(value: i32) -> int32x4_t;
             fn add(a: int32x4_t, b: int32x4_t) -> int32x4_t;
             fn subtract(a: int32x4_t, b: int32x4_t) -> int32x4_t;
+            fn shift_left(sums: int32x4_t, bits: int32x4_t) -> int32x4_t;
+            fn shift_right(sums: int32x4_t, bits: int32x4_t) -> int32x4_t;
             fn total(sums: int32x4_t) -> i32;
             fn scale_right(
                 sums: int32x4_t, multipliers: int32x4_t, rights: int32x4_t, rest: int32x4_t
@@ -138,6 +140,9 @@ macro_rules! common {
                 sums: int32x4_t, multipliers: int32x4_t, lefts: int32x4_t, rights: int32x4_t, zero: int32x4_t
             ) -> int32x4_t;
             fn no_words() -> int16x8_t;
+            fn splat_word(value: i16) -> int16x8_t;
+            fn subtract_words(a: int16x8_t, b: int16x8_t) -> int16x8_t;
+            fn word_products(a: int16x8_t, b: int16x8_t) -> [int32x4_t; 2];
             fn multiply_words(sums: int32x4_t, a: int16x8_t, b: int16x8_t) -> int32x4_t;
             fn tap_pair(
                 sums: [int32x4_t; 2], left: int16x8_t, right: int16x8_t, weights: [int16x8_t; 2]

@@ -57,6 +57,14 @@ impl Common {
             vsubq_s32(a, b)
         }
 
+        pub fn shift_left(sums: int32x4_t, bits: int32x4_t) -> int32x4_t {
+            vshlq_s32(sums, bits)
+        }
+
+        pub fn shift_right(sums: int32x4_t, bits: int32x4_t) -> int32x4_t {
+            vshlq_s32(sums, vnegq_s32(bits))
+        }
+
         pub fn total(sums: int32x4_t) -> i32 {
             vaddvq_s32(sums)
         }
@@ -145,6 +153,14 @@ impl Common {
 
         pub fn no_words() -> int16x8_t {
             vdupq_n_s16(0)
+        }
+
+        pub fn subtract_words(a: int16x8_t, b: int16x8_t) -> int16x8_t {
+            vsubq_s16(a, b)
+        }
+
+        pub fn word_products(a: int16x8_t, b: int16x8_t) -> [int32x4_t; 2] {
+            [vmull_s16(vget_low_s16(a), vget_low_s16(b)), vmull_high_s16(a, b)]
         }
 
         pub fn tap_pair(

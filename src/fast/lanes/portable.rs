@@ -62,6 +62,16 @@ impl Lanes for Portable {
     }
 
     #[inline(always)]
+    fn shift_left(self, sums: [i32; N], bits: [i32; N]) -> [i32; N] {
+        each(|i| sums[i] << (bits[i] & 31))
+    }
+
+    #[inline(always)]
+    fn shift_right(self, sums: [i32; N], bits: [i32; N]) -> [i32; N] {
+        each(|i| sums[i] >> (bits[i] & 31))
+    }
+
+    #[inline(always)]
     unsafe fn splat(self, from: *const i16) -> [i16; K] {
         // SAFETY: the caller promises K activations.
         unsafe { from.cast::<[i16; K]>().read() }
@@ -174,6 +184,22 @@ impl Lanes for Portable {
     #[inline(always)]
     fn no_words(self) -> [i16; 2 * N] {
         [0; 2 * N]
+    }
+
+    #[inline(always)]
+    fn splat_word(self, value: i16) -> [i16; 2 * N] {
+        [value; 2 * N]
+    }
+
+    #[inline(always)]
+    fn subtract_words(self, a: [i16; 2 * N], b: [i16; 2 * N]) -> [i16; 2 * N] {
+        std::array::from_fn(|i| a[i].wrapping_sub(b[i]))
+    }
+
+    #[inline(always)]
+    fn word_products(self, a: [i16; 2 * N], b: [i16; 2 * N]) -> [[i32; N]; 2] {
+        let product = |i: usize| i32::from(a[i]) * i32::from(b[i]);
+        [each(product), each(|i| product(N + i))]
     }
 
     #[inline(always)]

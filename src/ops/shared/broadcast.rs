@@ -32,7 +32,7 @@ impl<const N: usize> Broadcast<N> {
     }
 
     /// The way to read operands of `shapes`, or the operand that does not fit and what would.
-    fn line_up(shapes: [Shape; N]) -> Result<Self, (usize, String)> {
+    pub(super) fn line_up(shapes: [Shape; N]) -> Result<Self, (usize, String)> {
         let rank = shapes.iter().map(Shape::rank).max().unwrap_or(0);
         let extent = |operand: usize, axis: usize| {
             let shape = shapes[operand];

@@ -1,51 +1,207 @@
-//! The fast kernels of ADD and SUB of bytes.
+//! The fast kernels of operators that combine two tensors of bytes element by element.
 
 use super::Broadcast;
-use crate::fast::{self, AddSub, AddSubKernel, AddSubPrimitive};
+use crate::fast::{self, AddSub, AddSubPrimitive, BinaryKernel, Mul, MulPrimitive};
 use crate::ops::{EvalError, Kernel, KernelIo, Prepared, Settings, Views, required};
 
-/// The fast kernel; `None` where the reference has to do, such as for operands that repeat one value along a row.
+/// The fast kernel of ADD and SUB; `None` where the reference has to do.
 pub fn fast_add_sub(
     problem: &AddSub,
     broadcast: &Broadcast<2>,
     settings: &Settings,
 ) -> Option<Prepared> {
-    let (_, steps) = broadcast.row();
-    if steps != [true, true] {
-        return None;
-    }
-    let kernel = FastAddSub {
-        kernel: fast::choose::<AddSubPrimitive>(settings.kernels, problem)?,
-        broadcast: broadcast.clone(),
-    };
-    Some(Prepared::new(kernel, [broadcast.output()]))
+    let kernel = fast::choose::<AddSubPrimitive>(settings.kernels, problem)?;
+    Some(FastBinary::prepared(kernel, broadcast))
 }
 
-struct FastAddSub {
-    kernel: Box<dyn AddSubKernel>,
+/// The fast kernel of MUL; `None` where the reference has to do.
+pub fn fast_mul(problem: &Mul, broadcast: &Broadcast<2>, settings: &Settings) -> Option<Prepared> {
+    let kernel = fast::choose::<MulPrimitive>(settings.kernels, problem)?;
+    Some(FastBinary::prepared(kernel, broadcast))
+}
+
+/// Elements that are computed at once where an operand has to be repeated.
+const BLOCK: usize = 1024;
+
+/// Rows that are computed one by one have at least as many elements.
+const LONG_ROW: usize = 64;
+
+struct FastBinary {
+    kernel: Box<dyn BinaryKernel>,
     broadcast: Broadcast<2>,
 }
 
-impl Kernel for FastAddSub {
-    fn eval(&self, io: &mut KernelIo<'_>) -> Result<(), EvalError> {
-        let Views {
-            inputs: [left, right],
-            outputs: [mut output],
-            ..
-        } = io.views([0, 1], [0], [])?;
-        let (left, right) = (required(left, 0)?.bytes(), required(right, 1)?.bytes());
+impl FastBinary {
+    fn prepared(kernel: Box<dyn BinaryKernel>, broadcast: &Broadcast<2>) -> Prepared {
+        let kernel = Self {
+            kernel,
+            broadcast: broadcast.clone(),
+        };
+        Prepared::new(kernel, [broadcast.output()])
+    }
+
+    fn run(&self, operands: [&[u8]; 2], output: &mut [u8]) {
+        let (len, steps) = self.broadcast.row();
+        let repeats = |operand: &[u8]| {
+            let row = operand.len() == len && len <= BLOCK;
+            row || operand.len() == 1 || operand.len() == output.len()
+        };
+        if output.is_empty() {
+            return;
+        }
+        if steps == [true, true] && len >= LONG_ROW {
+            self.long_rows(operands, output);
+        } else if operands.iter().all(|operand| repeats(operand)) {
+            self.repeated_rows(operands, output);
+        } else {
+            self.gathered_rows(operands, output);
+        }
+    }
+
+    /// Rows along which both operands step.
+    fn long_rows(&self, [left, right]: [&[u8]; 2], output: &mut [u8]) {
         let (len, _) = self.broadcast.row();
-        let mut rows = output.bytes_mut().chunks_exact_mut(len.max(1));
+        let mut rows = output.chunks_exact_mut(len);
         self.broadcast.rows(|[l, r]| {
             if let Some(output) = rows.next() {
                 self.kernel
                     .run(&left[l..][..len], &right[r..][..len], output);
             }
         });
+    }
+
+    /// Operands each of which is as long as the result, or is one row that repeats, or one value.
+    fn repeated_rows(&self, operands: [&[u8]; 2], output: &mut [u8]) {
+        let (len, _) = self.broadcast.row();
+        let mut block = [[0; BLOCK]; 2];
+        let count = output.len();
+        let repeats = |operand: &[u8]| operand.len() == len && len < count;
+        // Whole rows, unless nothing but single values repeat.
+        let step = match operands.into_iter().any(repeats) {
+            true => BLOCK / len * len,
+            false => BLOCK,
+        };
+        for (block, operand) in block.iter_mut().zip(operands) {
+            if operand.len() == 1 {
+                block.fill(operand[0]);
+            } else if repeats(operand) {
+                let rows = block.chunks_exact_mut(len);
+                rows.for_each(|row| row.copy_from_slice(operand));
+            }
+        }
+        for (number, output) in output.chunks_mut(step).enumerate() {
+            let operand = |which: usize| match operands[which].len() == count {
+                true => &operands[which][number * step..][..output.len()],
+                false => &block[which][..output.len()],
+            };
+            self.kernel.run(operand(0), operand(1), output);
+        }
+    }
+
+    /// Any operands: what rows read is gathered until there is enough of it.
+    fn gathered_rows(&self, operands: [&[u8]; 2], mut output: &mut [u8]) {
+        let (len, steps) = self.broadcast.row();
+        let mut block = [[0; BLOCK]; 2];
+        let mut gathered = 0;
+        self.broadcast.rows(|starts| {
+            let mut done = 0;
+            while done < len {
+                let now = (len - done).min(BLOCK - gathered);
+                for (which, block) in block.iter_mut().enumerate() {
+                    let (to, from) = (&mut block[gathered..][..now], starts[which]);
+                    match steps[which] {
+                        true => to.copy_from_slice(&operands[which][from + done..][..now]),
+                        false => to.fill(operands[which][from]),
+                    }
+                }
+                done += now;
+                gathered += now;
+                if gathered == BLOCK {
+                    let (to, later) = std::mem::take(&mut output).split_at_mut(BLOCK);
+                    self.kernel.run(&block[0], &block[1], to);
+                    (gathered, output) = (0, later);
+                }
+            }
+        });
+        let [left, right] = &block;
+        self.kernel
+            .run(&left[..gathered], &right[..gathered], output);
+    }
+}
+
+impl Kernel for FastBinary {
+    fn eval(&self, io: &mut KernelIo<'_>) -> Result<(), EvalError> {
+        let Views {
+            inputs: [left, right],
+            outputs: [mut output],
+            ..
+        } = io.views([0, 1], [0], [])?;
+        let operands = [required(left, 0)?.bytes(), required(right, 1)?.bytes()];
+        self.run(operands, output.bytes_mut());
         Ok(())
     }
 
     fn name(&self) -> &'static str {
         self.kernel.name()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::shared::zip;
+    use crate::tensor::Shape;
+
+    struct Mix;
+
+    fn mix(left: u8, right: u8) -> u8 {
+        left.wrapping_mul(3) ^ right
+    }
+
+    impl BinaryKernel for Mix {
+        fn name(&self) -> &'static str {
+            "mix"
+        }
+
+        fn run(&self, left: &[u8], right: &[u8], output: &mut [u8]) {
+            for (output, (&left, &right)) in output.iter_mut().zip(left.iter().zip(right)) {
+                *output = mix(left, right);
+            }
+        }
+    }
+
+    #[test]
+    fn operands_repeat_as_they_do_for_the_reference() {
+        let shapes: [&[usize]; 10] = [
+            &[],
+            &[3],
+            &[17],
+            &[1100],
+            &[50, 30, 3],
+            &[50, 30, 1],
+            &[50, 1, 17],
+            &[70, 1, 1, 17],
+            &[2, 3, 1100],
+            &[2, 1, 1],
+        ];
+        let mut compared = 0;
+        for left in shapes {
+            for right in shapes {
+                let operands = [left, right].map(|dims| Shape::new(dims).expect("valid shape"));
+                let Ok(broadcast) = Broadcast::line_up(operands) else {
+                    continue;
+                };
+                let bytes = |shape: Shape| (0..shape.count()).map(|i| (i * 7 + i / 256) as u8);
+                let [l, r]: [Vec<u8>; 2] = operands.map(|shape| bytes(shape).collect());
+                let mut expected = vec![0; broadcast.output().count()];
+                zip(&broadcast, &l, &r, &mut expected, mix);
+                let mut found = vec![0; expected.len()];
+                let kernel = Box::new(Mix);
+                FastBinary { kernel, broadcast }.run([&l, &r], &mut found);
+                assert!(found == expected, "{left:?} {right:?}");
+                compared += 1;
+            }
+        }
+        assert!(compared > 40, "{compared}");
     }
 }

@@ -9,7 +9,7 @@ pub mod check;
 #[cfg(test)]
 pub mod differential;
 mod element;
-mod fast_add_sub;
+mod fast_binary;
 mod fast_weighted;
 mod float16;
 mod float_range;
@@ -41,7 +41,7 @@ pub use binary::{binary, division};
 pub use border::{Border, real_zero};
 pub use broadcast::{Broadcast, select, zip};
 pub use element::{Integer, Quantized, int4_codes};
-pub use fast_add_sub::fast_add_sub;
+pub use fast_binary::{fast_add_sub, fast_mul};
 pub use fast_weighted::{fast_convolution, fast_depthwise_convolution, fast_fully_connected};
 pub use float_range::FloatRange;
 pub use float16::{float16_to_float32, float32_to_float16};

@@ -1,0 +1,50 @@
+//! Operators that combine two tensors of bytes element by element.
+
+use super::lanes::Lanes;
+
+/// A prepared combination of two operands.
+pub trait BinaryKernel: Send + Sync {
+    /// `<primitive>.<isa>`.
+    fn name(&self) -> &'static str;
+    /// Computes as many results as `output` has room for; operands are as long.
+    fn run(&self, left: &[u8], right: &[u8], output: &mut [u8]);
+}
+
+/// How a block of words is combined with another.
+pub trait Combine<L: Lanes> {
+    /// The results, not yet limited.
+    fn codes(&self, lanes: L, left: L::Words, right: L::Words) -> [L::Sum; 2];
+}
+
+/// Combines the bytes of two operands, which are as long as `output`.
+#[inline(always)]
+pub fn combine<L: Lanes, const SIGNED: bool>(
+    lanes: L,
+    by: &impl Combine<L>,
+    limits: L::Limits,
+    [left, right]: [&[u8]; 2],
+    output: &mut [u8],
+) {
+    let (left, right) = (&left[..output.len()], &right[..output.len()]);
+    let block = 2 * L::N;
+    // Two blocks at a time: what one waits for the other fills.
+    let mut outputs = output.chunks_exact_mut(2 * block);
+    let operands = left
+        .chunks_exact(2 * block)
+        .zip(right.chunks_exact(2 * block));
+    for (to, (left, right)) in (&mut outputs).zip(operands) {
+        let words = |operand: &[u8], from: usize| lanes.words(&operand[from..][..block], SIGNED);
+        let first = by.codes(lanes, words(left, 0), words(right, 0));
+        let second = by.codes(lanes, words(left, block), words(right, block));
+        let (to, later) = to.split_at_mut(block);
+        lanes.store_block(first, limits, to);
+        lanes.store_block(second, limits, later);
+    }
+    let rest = outputs.into_remainder();
+    let from = left.len() - rest.len();
+    let operands = left[from..].chunks(block).zip(right[from..].chunks(block));
+    for (to, (left, right)) in rest.chunks_mut(block).zip(operands) {
+        let (left, right) = (lanes.words(left, SIGNED), lanes.words(right, SIGNED));
+        lanes.store_block(by.codes(lanes, left, right), limits, to);
+    }
+}
