@@ -96,8 +96,13 @@ impl Kernel for Reference {
             Some(bytes) => &bytes[..self.element],
             None => required(value, VALUE)?.bytes(),
         };
-        for to in output.chunks_exact_mut(self.element) {
-            to.copy_from_slice(fill);
+        match *fill {
+            [byte] => output.fill(byte),
+            _ => {
+                for to in output.chunks_exact_mut(self.element) {
+                    to.copy_from_slice(fill);
+                }
+            }
         }
         self.inside.scatter(required(input, INPUT)?.bytes(), output);
         Ok(())
