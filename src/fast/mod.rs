@@ -20,7 +20,7 @@
 //! 2. One file in `lanes/` with a token type that implements `Lanes`: how many sums a vector holds, what one dot step
 //!    multiplies, how sums become codes. Everything else is written once over that trait: `lanes/tile.rs` (matrix products),
 //!    `lanes/channelwise.rs` and `lanes/sliding.rs` (depthwise), `binary.rs` (ADD, SUB, MUL),
-//!    `resize_bilinear.rs`, `arg_max.rs`.
+//!    `prelu.rs`, `resize_bilinear.rs`, `arg_max.rs`.
 //! 3. One line in `for_each_isa!` (`lanes/mod.rs`); all primitives then list it, and all tests and benches run it.
 
 mod add_sub;
@@ -33,6 +33,7 @@ mod depthwise_conv_2d;
 mod isa;
 mod lanes;
 mod mul;
+mod prelu;
 mod resize_bilinear;
 mod stage;
 mod target;
@@ -48,6 +49,7 @@ pub use convolution::{ConvKernel, Element8, Operands, Part};
 pub use depthwise_conv_2d::{DepthwiseConv2d, DepthwiseConv2dPrimitive};
 pub use isa::Isa;
 pub use mul::{Mul, MulPrimitive};
+pub use prelu::{Prelu, PreluKernel, PreluPrimitive};
 pub use resize_bilinear::{
     Means, ResizeBilinear, ResizeBilinearKernel, ResizeBilinearPrimitive, Tap,
 };

@@ -1,7 +1,8 @@
 //! LEAKY_RELU and PRELU: numbers below zero are multiplied by a factor, one for all or one per channel.
 
-use super::shared::{Broadcast, Integer, binary, check, map, symmetric_i16, table};
+use super::shared::{Broadcast, Integer, binary, check, fast_prelu, map, symmetric_i16, table};
 use super::{Node, OpDef, PrepareError, Prepared, Settings, TypeRow};
+use crate::fast::{Element8, Prelu};
 use crate::fixedpoint::{QuantizedMultiplier, Rounding};
 use crate::model::BuiltinOperator;
 use crate::tensor::TensorType as T;
@@ -104,6 +105,16 @@ fn prepare_prelu(node: &Node<'_>, settings: &Settings) -> Result<Prepared, Prepa
         rounding: settings.profile.rounding(),
     };
     let factor = move |alpha: i32| alpha.wrapping_sub(alpha_zero_point);
+    if let (Some(element), true) = (element(input.ty), alpha.is_constant()) {
+        let stored = alpha.constant_bytes()?.iter();
+        let factors: Vec<i32> = stored.map(|&byte| factor(element.value(byte))).collect();
+        if let Some(prepared) = step
+            .fast(element, &factors)
+            .and_then(|problem| fast_prelu(&problem, &broadcast, settings))
+        {
+            return Ok(prepared);
+        }
+    }
     Ok(match input.ty {
         T::UInt8 => binary(name, broadcast, move |q: u8, alpha: u8| {
             step.apply(q, factor(alpha.widen()))
@@ -115,6 +126,15 @@ fn prepare_prelu(node: &Node<'_>, settings: &Settings) -> Result<Prepared, Prepa
             step.apply(q, factor(alpha.widen()))
         }),
     })
+}
+
+/// The type of the stored bytes, where they are bytes.
+fn element(ty: T) -> Option<Element8> {
+    match ty {
+        T::Int8 => Some(Element8::Int8),
+        T::UInt8 => Some(Element8::UInt8),
+        _ => None,
+    }
 }
 
 /// Source: TFLite `kernels/internal/reference/leaky_relu.h` and `prelu.h`.
@@ -129,6 +149,18 @@ struct Leaky {
 }
 
 impl Leaky {
+    /// The same as the fast kernels take it, with a factor for each channel.
+    fn fast<'a>(&self, element: Element8, factors: &'a [i32]) -> Option<Prelu<'a>> {
+        (self.sign == 1 && self.rounding == Rounding::Double).then_some(Prelu {
+            element,
+            input_zero_point: self.input_zero_point,
+            output_zero_point: self.output_zero_point,
+            above: self.above,
+            below: self.below,
+            factors,
+        })
+    }
+
     #[inline(always)]
     fn apply<I: Integer>(self, q: I, factor: i32) -> I {
         let value = q.widen().wrapping_sub(self.input_zero_point);
@@ -139,5 +171,61 @@ impl Leaky {
             scaled.wrapping_mul(self.sign)
         };
         I::saturate(scaled.wrapping_add(self.output_zero_point))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fast::{PreluPrimitive, Primitive};
+    use crate::ops::shared::differential::{Numbers, Ran, assert_all_ran};
+
+    /// Element by element beside the reference, for numbers of channels that fill blocks and for others.
+    #[test]
+    fn prelu_variants_give_the_reference_s_bits() {
+        let mut ran = Ran::new();
+        for seed in 0..300 {
+            let n = &mut Numbers::new(seed);
+            let element = n.one_of(&[Element8::Int8, Element8::UInt8]);
+            let multiplier = |n: &mut Numbers| QuantizedMultiplier {
+                multiplier: match n.chance(3) {
+                    true => 1 << 30,
+                    false => n.within(1 << 30..=i32::MAX.into()) as i32,
+                },
+                shift: n.within(-12..=2) as i32,
+            };
+            let step = Leaky {
+                input_zero_point: n.zero_point(element),
+                output_zero_point: n.zero_point(element),
+                above: multiplier(n),
+                below: multiplier(n),
+                sign: 1,
+                rounding: Rounding::Double,
+            };
+            let channels = n.one_of(&[1, 3, 8, 16, 24, 32, 33, 100]);
+            let factors: Vec<i32> = (0..channels).map(|_| n.within(-255..=255) as i32).collect();
+            let len = n.size(1, 40) * channels;
+            let input = n.bytes(len);
+            let apply = |at: usize| match element {
+                Element8::Int8 => {
+                    let q = input[at].cast_signed();
+                    step.apply(q, factors[at % channels]).cast_unsigned()
+                }
+                Element8::UInt8 => step.apply(input[at], factors[at % channels]),
+            };
+            let expected: Vec<u8> = (0..input.len()).map(apply).collect();
+            let problem = step.fast(element, &factors).expect("two roundings");
+            for variant in PreluPrimitive::variants() {
+                let Some(kernel) = (variant.prepare)(&problem) else {
+                    continue;
+                };
+                ran.insert(variant.name);
+                let mut output = vec![0x55; input.len()];
+                kernel.run(&input, &mut output);
+                let name = kernel.name();
+                assert!(output == expected, "{name}, seed {seed}: {problem:?}");
+            }
+        }
+        assert_all_ran::<PreluPrimitive>(&ran);
     }
 }

@@ -201,6 +201,15 @@ impl Lanes for Avx2 {
             _mm256_srav_epi32(sums, bits)
         }
 
+        fn if_negative(numbers: __m256i, then: __m256i, otherwise: __m256i) -> __m256i {
+            // The highest bit of each lane chooses.
+            _mm256_castps_si256(_mm256_blendv_ps(
+                _mm256_castsi256_ps(otherwise),
+                _mm256_castsi256_ps(then),
+                _mm256_castsi256_ps(numbers),
+            ))
+        }
+
         fn dot(sums: __m256i, activations: __m256i, weights: __m256i) -> __m256i {
             _mm256_add_epi32(sums, _mm256_madd_epi16(activations, weights))
         }

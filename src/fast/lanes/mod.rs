@@ -113,6 +113,21 @@ pub trait Lanes: Copy + Send + Sync + 'static {
     fn shift_left(self, sums: Self::Sum, bits: Self::Sum) -> Self::Sum;
     /// Sums shifted to the right by `bits`, rounded down.
     fn shift_right(self, sums: Self::Sum, bits: Self::Sum) -> Self::Sum;
+    /// `then` where `numbers` are negative, `otherwise` elsewhere.
+    #[inline(always)]
+    fn if_negative(self, numbers: Self::Sum, then: Self::Sum, otherwise: Self::Sum) -> Self::Sum {
+        let mut arrays = [[0; MOST_SUMS]; 3];
+        for (array, sums) in arrays.iter_mut().zip([numbers, then, otherwise]) {
+            self.store_sums(sums, array);
+        }
+        let [numbers, then, mut chosen] = arrays;
+        for (lane, chosen) in chosen[..Self::N].iter_mut().enumerate() {
+            if numbers[lane] < 0 {
+                *chosen = then[lane];
+            }
+        }
+        self.load_sums(&chosen)
+    }
     /// Reads `K` activations.
     ///
     /// # Safety
