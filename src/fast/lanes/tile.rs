@@ -252,8 +252,13 @@ impl<L: Lanes, const C: usize> Columns<'_, L, C> {
             }
         }
         self.products(lanes, &mut sums, rows);
-        self.scales
-            .apply(lanes, sums, |codes| self.store(lanes, codes, to));
+        // With a length that the compiler knows it need not ask whether a vector fits.
+        match (self.channels == C * L::N, self.scales.are_right()) {
+            (true, true) => self.finish::<R, true>(lanes, sums, to, C * L::N),
+            (true, false) => self.finish::<R, false>(lanes, sums, to, C * L::N),
+            (false, true) => self.finish::<R, true>(lanes, sums, to, self.channels),
+            (false, false) => self.finish::<R, false>(lanes, sums, to, self.channels),
+        }
         R
     }
 
@@ -287,36 +292,56 @@ impl<L: Lanes, const C: usize> Columns<'_, L, C> {
         }
     }
 
-    /// Limits and writes the results of `R` rows.
+    /// Scales, limits and writes the results of `R` rows; `RIGHT` where every shift is to the right.
     #[inline(always)]
-    fn store<const R: usize>(
+    fn finish<const R: usize, const RIGHT: bool>(
         &self,
         lanes: L,
-        codes: [[L::Sum; C]; R],
-        (output, stride): (*mut u8, usize),
+        sums: [[L::Sum; C]; R],
+        to: (*mut u8, usize),
+        channels: usize,
     ) {
-        let slice = |row: usize, len: usize| {
-            let from = output.wrapping_add(row * stride);
-            // SAFETY: the output has `channels` results in each row, and rows do not overlap.
-            unsafe { std::slice::from_raw_parts_mut(from, len) }
-        };
-        let store = |len: usize| {
-            for pair in 0..R / 2 {
-                let to = [slice(2 * pair, len), slice(2 * pair + 1, len)];
-                lanes.store_rows(codes[2 * pair], codes[2 * pair + 1], self.limits, to);
-            }
-            if R % 2 == 1 {
-                let to = slice(R - 1, len).chunks_mut(L::N);
-                for (&codes, to) in codes[R - 1].iter().zip(to) {
-                    lanes.store_codes(codes, self.limits, to);
-                }
-            }
-        };
-        // With a length that the compiler knows it need not ask whether a vector fits.
-        if self.channels == C * L::N {
-            store(C * L::N);
-        } else {
-            store(self.channels);
+        const { assert!(R <= 12) };
+        // Neither a loop nor a closure: with rows that are constants the sums stay in registers.
+        self.finish_pair::<R, RIGHT>(lanes, &sums, 0, to, channels);
+        self.finish_pair::<R, RIGHT>(lanes, &sums, 2, to, channels);
+        self.finish_pair::<R, RIGHT>(lanes, &sums, 4, to, channels);
+        self.finish_pair::<R, RIGHT>(lanes, &sums, 6, to, channels);
+        self.finish_pair::<R, RIGHT>(lanes, &sums, 8, to, channels);
+        self.finish_pair::<R, RIGHT>(lanes, &sums, 10, to, channels);
+    }
+
+    /// [`finish`](Self::finish) for `row` and the one after it, as far as they are there.
+    #[inline(always)]
+    fn finish_pair<const R: usize, const RIGHT: bool>(
+        &self,
+        lanes: L,
+        sums: &[[L::Sum; C]; R],
+        row: usize,
+        (output, stride): (*mut u8, usize),
+        channels: usize,
+    ) {
+        if row >= R {
+            return;
         }
+        let next = (row + 1).min(R - 1);
+        let pair = [sums[row], sums[next]];
+        let [above, below] = match RIGHT {
+            true => self.scales.right(lanes, pair),
+            false => self.scales.any(lanes, pair),
+        };
+        let from = output.wrapping_add(row * stride);
+        // SAFETY: the output has `channels` results in each row, and rows do not overlap.
+        let first = unsafe { std::slice::from_raw_parts_mut(from, channels) };
+        if next == row {
+            for (&codes, to) in above.iter().zip(first.chunks_mut(L::N)) {
+                lanes.store_codes(codes, self.limits, to);
+            }
+            return;
+        }
+        let from = from.wrapping_add(stride);
+        // SAFETY: as above.
+        let second = unsafe { std::slice::from_raw_parts_mut(from, channels) };
+        lanes.store_rows(above, below, self.limits, [first, second]);
     }
 }
