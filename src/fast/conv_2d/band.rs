@@ -6,9 +6,6 @@ use crate::fast::lanes::Lanes;
 use crate::fast::lanes::tile::Runs;
 use std::ops::Range;
 
-/// Activations of a band, if several output rows make one.
-const BAND_LEN: usize = 48 << 10;
-
 /// Output positions of a band, if several output rows make one.
 const BAND_POSITIONS: usize = 1024;
 
@@ -22,11 +19,12 @@ pub(super) struct Band {
 }
 
 impl Band {
-    pub fn new(rows: Window, columns: Window, channels: usize) -> Self {
+    /// A band of at most `most` activations, if several output rows make one.
+    pub fn new(rows: Window, columns: Window, channels: usize, most: usize) -> Self {
         let width = ((columns.output.max(1) - 1) * columns.stride + reach(columns)) * channels;
         let positions = (BAND_POSITIONS / columns.output.max(1)).max(1);
         // Rows of the picture that one output row reads, and every further one.
-        let room = (BAND_LEN / width).saturating_sub(reach(rows));
+        let room = (most / width).saturating_sub(reach(rows));
         Self {
             rows: (room / rows.stride + 1).min(positions),
             width,

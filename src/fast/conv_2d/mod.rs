@@ -1,9 +1,10 @@
 //! Convolutions of bytes as matrix products: panels of windows times packed weights.
 //!
-//! Output positions are the rows of the product, output channels its columns, and a window's values its depth. Rows are
-//! gathered into a panel in scratch memory, widened as the lanes want them; a panel is small enough to stay in the cache while
-//! every output channel passes over it. Lanes with loops for it read windows where they stand, in the picture itself or in a panel
-//! of its rows. Padding is filled with the zero point, which adds nothing.
+//! Output positions are the rows of the product, output channels its columns, and a window's values its depth. A panel in scratch
+//! memory holds rows of the picture with their padding, as the lanes want them, and windows are read there, where they stand;
+//! dilated windows and those of a group's channels are copied one behind the other. Lanes that take stored bytes read the picture
+//! itself where nothing is padded. A panel is small enough to stay in the cache while every output channel passes over it. Padding
+//! is filled with the zero point, which adds nothing.
 //!
 //! With stored bytes `a`, `w`, zero points `za`, `zw` and offsets `oa`, `ow` of the lanes, where `a' = a + oa` and so on:
 //! `sum (a - za)(w - zw) = sum a'w' - za' sum w' - zw' sum a' + depth za' zw'`. All but the third term join the bias; the

@@ -14,6 +14,9 @@ use std::marker::PhantomData;
 /// Bytes of a panel, if that many rows make one: half of a small second-level cache.
 const PANEL_BYTES: usize = 64 << 10;
 
+/// Bytes of a band, if several output rows make one.
+const BAND_BYTES: usize = 48 << 10;
+
 /// Elements that are copied at once where a row is short; panels have as many to spare.
 pub(super) const BLOCK: usize = 16;
 
@@ -40,7 +43,7 @@ impl Source {
             steps: all_steps,
         };
         let one_group = p.filter_channels == p.input_channels;
-        if !L::WHOLE_TILES || !one_group || p.columns.dilation > 1 {
+        if !one_group || p.columns.dilation > 1 {
             return (Self::Windows, windows);
         }
         let row = p.columns.input * p.input_channels;
@@ -54,7 +57,8 @@ impl Source {
             };
             return (Self::Input, runs);
         }
-        let band = Band::new(p.rows, p.columns, p.input_channels);
+        let room = BAND_BYTES / size_of::<L::Activation>();
+        let band = Band::new(p.rows, p.columns, p.input_channels, room);
         let points = p.rows.is_point() && p.columns.is_point();
         if points || u32::try_from(band.len(p.rows)).is_err() {
             return (Self::Windows, windows);

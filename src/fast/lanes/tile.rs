@@ -7,7 +7,7 @@ use crate::fast::stage::{Scales, StageView};
 /// Where the activations of a row stand: runs of neighbours, one behind the other at equal distances.
 #[derive(Debug, Clone, Copy)]
 pub struct Runs {
-    /// How many there are: one unless the lanes have [`Lanes::WHOLE_TILES`].
+    /// How many there are.
     pub count: usize,
     /// Activations from the beginning of a run to that of the next.
     pub stride: usize,
@@ -271,9 +271,8 @@ impl<L: Lanes, const C: usize> Columns<'_, L, C> {
         rows: [*const L::Activation; R],
     ) {
         let runs = self.panel.runs;
-        let count = if L::WHOLE_TILES { runs.count } else { 1 };
         let mut weights = self.weights;
-        for run in 0..count {
+        for run in 0..runs.count {
             for step in 0..runs.steps {
                 let at = run * runs.stride + step * L::K;
                 let loaded: [L::Weights; C] = std::array::from_fn(|c| {
