@@ -94,7 +94,7 @@ impl<L: Lanes> Packed<L> {
             stage: StageVectors::new::<L>(p.stage.clone(), &order),
         };
         this.slides = this.can_slide();
-        if this.slides && L::BYTE_TAPS {
+        if this.slides && L::BYTE_TAPS && !this.halves() {
             this.bytes = this.bytes(p);
         }
         if this.slides {
@@ -179,7 +179,11 @@ impl<L: Lanes> Work for Run<'_, L> {
     fn run<M: Lanes>(self, _: M) {
         if self.packed.slides {
             let taps = [self.packed.rows.taps, self.packed.columns.taps];
-            return match (taps, self.packed.columns.stride) {
+            let stride = match self.packed.halves() {
+                true => 2,
+                false => self.packed.columns.stride,
+            };
+            return match (taps, stride) {
                 ([3, 3], 1) => self.slide::<3, 3, 1>(),
                 ([3, 3], _) => self.slide::<3, 3, 2>(),
                 (_, 1) => self.slide::<5, 5, 1>(),
@@ -187,19 +191,19 @@ impl<L: Lanes> Work for Run<'_, L> {
             };
         }
         match self.packed.rows.taps * self.packed.columns.taps {
-            9 => self.positions::<9>(),
-            25 => self.positions::<25>(),
-            _ => self.positions::<0>(),
+            9 => self.positions::<9, 9>(),
+            25 => self.positions::<25, 25>(),
+            _ => self.positions::<0, MOST_TAPS>(),
         }
     }
 }
 
 /// Columns that windows side by side read at most.
-const MOST_REACH: usize = Sliding::<5, 5, 2>::REACH;
+const MOST_REACH: usize = Sliding::<5, 5, 2>::REACH + 1;
 
 impl<L: Lanes> Run<'_, L> {
     #[inline(always)]
-    fn positions<const T: usize>(self) {
+    fn positions<const T: usize, const MOST: usize>(self) {
         let p = self.packed;
         let [height, width] = [p.rows.output, p.columns.output];
         let whole = p.columns.whole();
@@ -213,7 +217,7 @@ impl<L: Lanes> Run<'_, L> {
                 false => 1,
             };
             let (now, later) = output.split_at_mut(count * p.channels);
-            p.windows::<T>(self.input, [position / (height * width), y, x], now);
+            p.windows::<T, MOST>(self.input, [position / (height * width), y, x], now);
             output = later;
             position += count;
         }
@@ -242,10 +246,11 @@ impl<L: Lanes> Run<'_, L> {
             );
             let count = (width - x).min(end - position);
             let (now, later) = output.split_at_mut(count * p.channels);
-            if count < FEWEST {
+            let windows = if p.halves() { 2 } else { 1 };
+            if count < FEWEST * windows || !count.is_multiple_of(windows) {
                 // The rest of a row that another part begins with.
                 for (x, now) in (x..).zip(now.chunks_exact_mut(p.channels)) {
-                    p.windows::<0>(self.input, [batch, y, x], now);
+                    p.windows::<0, MOST_TAPS>(self.input, [batch, y, x], now);
                 }
             } else {
                 let inputs = std::array::from_fn(|tap| p.rows.position(y, tap));
@@ -261,9 +266,10 @@ impl<L: Lanes> Run<'_, L> {
                     None => (Weights::Words(p.weights.slice(), p.signed), &p.bias),
                 };
                 let sliding = Sliding::<ROWS, COLUMNS, STRIDE> {
-                    rows: padded.rows(batch, inputs, x * STRIDE),
+                    rows: padded.rows(batch, inputs, x * p.columns.stride),
                     padded: inputs.map(|row| row.is_none()),
-                    channels: p.channels,
+                    channels: windows * p.channels,
+                    column: p.channels,
                     weights,
                     bias: bias.slice(),
                     stage: p.stage.view(),
@@ -322,13 +328,22 @@ impl<L: Lanes> Packed<L> {
     fn can_slide(&self) -> bool {
         let square = |window: &Window| matches!(window.taps, 3 | 5) && window.dilation == 1;
         let columns = &self.columns;
+        let suits = match self.halves() {
+            true => columns.stride == 1 && columns.output.is_multiple_of(2),
+            false => self.channels.is_multiple_of(2 * L::N) && matches!(columns.stride, 1 | 2),
+        };
+        let windows = if self.halves() { 2 } else { 1 };
         L::SLIDES
             && square(&self.rows)
             && square(columns)
             && self.rows.taps == columns.taps
-            && matches!(columns.stride, 1 | 2)
-            && columns.output >= FEWEST
-            && self.channels.is_multiple_of(2 * L::N)
+            && columns.output >= FEWEST * windows
+            && suits
+    }
+
+    /// Whether the channels of two neighbouring windows fill a block.
+    fn halves(&self) -> bool {
+        self.channels == L::N
     }
 
     /// What makes stored bytes those that windows side by side read, by exclusive or.
@@ -344,16 +359,22 @@ impl<L: Lanes> Packed<L> {
         (self.columns.output - 1) * self.columns.stride + self.columns.taps
     }
 
-    /// Neighbouring output positions from (`y`, `x`) of picture `batch` on, as many as `output` has room for.
+    /// Neighbouring output positions from (`y`, `x`) of picture `batch` on, as many as `output` has room for. `T` and `MOST` are as
+    /// in [`Windows::run`].
     #[inline(always)]
-    fn windows<const T: usize>(&self, input: &[u8], [batch, y, x]: [usize; 3], output: &mut [u8]) {
+    fn windows<const T: usize, const MOST: usize>(
+        &self,
+        input: &[u8],
+        [batch, y, x]: [usize; 3],
+        output: &mut [u8],
+    ) {
         let count = output.len() / self.channels;
         let step = self.columns.stride * self.channels;
         let padding = Tap {
             bytes: &self.padding,
             step: 0,
         };
-        let mut taps = [padding; MOST_TAPS];
+        let mut taps = [padding; MOST];
         let taps = &mut taps[..self.rows.taps * self.columns.taps];
         for (tap_y, row) in taps.chunks_exact_mut(self.columns.taps).enumerate() {
             let Some(in_y) = self.rows.position(y, tap_y) else {
@@ -374,12 +395,12 @@ impl<L: Lanes> Packed<L> {
             taps,
             channels: self.channels,
             signed: self.signed,
-            halves: self.channels == L::N,
+            halves: self.halves(),
             weights: self.weights.slice(),
             bias: self.bias.slice(),
             stage: self.stage.view(),
         };
-        windows.run::<L, T>(self.lanes, output);
+        windows.run::<L, T, MOST>(self.lanes, output);
     }
 }
 

@@ -25,6 +25,7 @@ impl Lanes for Avx2 {
     const ISA: Isa = Isa::Avx2;
     const N: usize = 8;
     const ROWS: usize = 6;
+    const SLIDES: bool = true;
     const NEIGHBOURS: bool = true;
     pairs_of_words!();
 

@@ -44,21 +44,21 @@ const HALVES: usize = 2;
 
 impl Windows<'_> {
     /// Computes neighbouring output positions, as many as `output` has room for. `T` is the number of taps, or 0 where it is
-    /// not known.
+    /// not known; there are at most `MOST`.
     #[inline(always)]
-    pub fn run<L: Lanes, const T: usize>(&self, lanes: L, output: &mut [u8]) {
+    pub fn run<L: Lanes, const T: usize, const MOST: usize>(&self, lanes: L, output: &mut [u8]) {
         let count = if T == 0 { self.taps.len() } else { T };
         let block = 2 * L::N;
         let positions = output.len() / self.channels;
         // What the pointers below read.
-        assert!(count == self.taps.len() && count <= MOST_TAPS);
+        assert!(count == self.taps.len() && count <= MOST);
         let last = positions.saturating_sub(1);
         let reaches = |tap: &Tap<'_>| tap.bytes.len() >= last * tap.step + self.channels;
         assert!(self.taps.iter().all(reaches));
         let per_block = count.div_ceil(2) * 2 * block;
         assert!(self.weights.len() >= self.channels.div_ceil(block) * per_block);
         assert!(!self.halves || self.channels == L::N);
-        let mut begin = [std::ptr::null(); MOST_TAPS];
+        let mut begin = [std::ptr::null(); MOST];
         for (begin, tap) in begin.iter_mut().zip(self.taps) {
             *begin = tap.bytes.as_ptr();
         }

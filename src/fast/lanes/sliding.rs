@@ -42,8 +42,11 @@ pub struct Sliding<'a, const ROWS: usize, const COLUMNS: usize, const STRIDE: us
     pub rows: [&'a [u8]; ROWS],
     /// By row of taps: whether it lies in the padding.
     pub padded: [bool; ROWS],
-    /// How many channels there are: whole blocks.
+    /// How many lanes a position has: whole blocks.
     pub channels: usize,
+    /// Bytes from one column to the next: as many as a position has lanes, or half as many where it stands for two neighbouring
+    /// windows of a stride of 1, whose `N` channels fill one block. `STRIDE` is then 2.
+    pub column: usize,
     /// In the order of the lanes.
     pub weights: Weights<'a>,
     /// Added to the sums, in the order of the lanes.
@@ -109,12 +112,12 @@ impl<const ROWS: usize, const COLUMNS: usize, const STRIDE: usize>
         assert!(channels.is_multiple_of(2 * L::N));
         for (row, padded) in self.rows.iter().zip(self.padded) {
             let last = if padded { POSITIONS } else { positions } - 1;
-            assert!(row.len() >= (last * STRIDE + COLUMNS) * channels);
+            assert!(row.len() >= (last * STRIDE + COLUMNS - 1) * self.column + channels);
         }
         let output = output.as_mut_ptr();
         let steps = self
             .padded
-            .map(|padded| if padded { 0 } else { STRIDE * channels });
+            .map(|padded| if padded { 0 } else { STRIDE * self.column });
         // Positions that are computed four at a time.
         let fours = match positions % POSITIONS {
             _ if positions < POSITIONS => 0,
@@ -126,6 +129,7 @@ impl<const ROWS: usize, const COLUMNS: usize, const STRIDE: usize>
             let bias = &self.bias[first..][..2 * L::N];
             let block = Block {
                 channels,
+                column: self.column,
                 products: products(number),
                 bias: [lanes.load_sums(bias), lanes.load_sums(&bias[L::N..])],
                 scales: self.stage.at(lanes, first),
@@ -275,6 +279,8 @@ impl<L: Lanes> Products<L> for Either {
 struct Block<'a, L: Lanes, P> {
     /// Channels of all blocks.
     channels: usize,
+    /// Bytes from one column to the next.
+    column: usize,
     products: P,
     bias: [L::Sum; 2],
     scales: Scales<'a, L, 2>,
@@ -301,7 +307,7 @@ impl<L: Lanes, P: Products<L>> Block<'_, L, P> {
         let block = 2 * L::N;
         let at = |tap: usize, position: usize| {
             let column = position * STRIDE + tap % COLUMNS;
-            rows[tap / COLUMNS].wrapping_add(column * self.channels)
+            rows[tap / COLUMNS].wrapping_add(column * self.column)
         };
         let mut sums = [self.bias; COUNT];
         // SAFETY: each column of the windows has the block's channels, and the block weights for each tap.
