@@ -53,6 +53,25 @@ impl Target {
             Compiled::AnyMachine => work(),
         }
     }
+
+    /// Writes the entry of `table` for each byte of `from`, which is as long as `to`.
+    pub fn look_up(self, table: &[u8; 256], from: &[u8], to: &mut [u8]) {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Compiled::Avx2(lanes) => return lanes.look_up(table, from, to),
+            // Such machines have AVX2, too.
+            #[cfg(target_arch = "x86_64")]
+            Compiled::Avx512(_) => {
+                if let Some(lanes) = Avx2::detect() {
+                    return lanes.look_up(table, from, to);
+                }
+            }
+            Compiled::AnyMachine => {}
+        }
+        for (to, &from) in to.iter_mut().zip(from) {
+            *to = table[usize::from(from)];
+        }
+    }
 }
 
 #[cfg_attr(
@@ -79,6 +98,22 @@ mod tests {
     fn reference_kernels_are_compiled_for_any_machine() {
         for choice in [KernelChoice::Reference, KernelChoice::Only(Isa::Portable)] {
             assert!(matches!(Target::new(choice).0, Compiled::AnyMachine));
+        }
+    }
+
+    #[test]
+    fn look_up_gives_every_entry_on_every_target() {
+        // A permutation of the bytes, and lengths with and without a rest.
+        let table: [u8; 256] = std::array::from_fn(|i| (i * 167 + 13) as u8);
+        let only = Isa::ALL.iter().map(|&isa| KernelChoice::Only(isa));
+        for choice in only.chain([KernelChoice::Reference, KernelChoice::Fastest]) {
+            for len in [0, 1, 31, 32, 33, 300, 512] {
+                let from: Vec<u8> = (0..len).map(|i| (i * 3) as u8).collect();
+                let expected: Vec<u8> = from.iter().map(|&byte| table[byte as usize]).collect();
+                let mut found = vec![0x55; len];
+                Target::new(choice).look_up(&table, &from, &mut found);
+                assert_eq!(found, expected, "{choice:?}, {len} bytes");
+            }
         }
     }
 

@@ -23,6 +23,8 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 #[cfg(target_arch = "x86_64")]
+mod look_up;
+#[cfg(target_arch = "x86_64")]
 mod x86;
 
 pub mod channelwise;

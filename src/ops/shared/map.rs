@@ -23,7 +23,41 @@ where
     O: Element + Send,
 {
     let table = Table::new(f);
+    // Values of one byte.
+    if let Ok(&bytes) = <&[u8; 256]>::try_from(bytemuck::cast_slice::<O, u8>(&table.0[..])) {
+        let elements = PhantomData::<(I, O)>;
+        let kernel = ByteTable {
+            name,
+            bytes: Box::new(bytes),
+            elements,
+        };
+        return Prepared::new(kernel, [shape]);
+    }
     map(name, shape, move |q: I| table.value(q))
+}
+
+/// A table of bytes for bytes.
+struct ByteTable<I, O> {
+    name: &'static str,
+    bytes: Box<[u8; 256]>,
+    elements: PhantomData<(I, O)>,
+}
+
+impl<I: Integer, O: Element + Send> Kernel for ByteTable<I, O> {
+    fn eval(&self, io: &mut KernelIo<'_>) -> Result<(), EvalError> {
+        let target = io.workers().target();
+        let (input, output) = io.unary::<I, O>()?;
+        target.look_up(
+            &self.bytes,
+            bytemuck::cast_slice(input),
+            bytemuck::cast_slice_mut(output),
+        );
+        Ok(())
+    }
+
+    fn name(&self) -> &'static str {
+        self.name
+    }
 }
 
 /// The 256 values of a function of int8 or uint8, indexed by the element's low 8 bits: 0 to 127 stand before -128 to -1.

@@ -1,0 +1,62 @@
+//! Tables of 256 bytes by the shuffles of AVX2.
+#![expect(
+    unsafe_code,
+    reason = "calls of functions for instructions that a token proves present"
+)]
+
+use super::Avx2;
+use super::x86::with_features;
+use std::arch::x86_64::*;
+
+impl Avx2 {
+    with_features! { "avx2":
+        fn look_up_blocks(table: &[u8; 256], from: &[[u8; 32]], to: &mut [[u8; 32]]) {
+            let (low, high) = (differences(&table[..128]), differences(&table[128..]));
+            for (to, from) in to.iter_mut().zip(from) {
+                let indices: __m256i = bytemuck::must_cast(*from);
+                let flipped = _mm256_xor_si256(indices, _mm256_set1_epi8(-128));
+                let found = _mm256_xor_si256(half(&low, indices), half(&high, flipped));
+                *to = bytemuck::must_cast(found);
+            }
+        }
+    }
+
+    /// Writes the entry of `table` for each byte of `from`.
+    pub fn look_up(self, table: &[u8; 256], from: &[u8], to: &mut [u8]) {
+        let ((from, rest), (to, last)) = (from.as_chunks(), to.as_chunks_mut());
+        self.look_up_blocks(table, from, to);
+        for (to, &from) in last.iter_mut().zip(rest) {
+            *to = table[usize::from(from)];
+        }
+    }
+}
+
+/// Sixteen entries at a time, what they differ in from the sixteen before, in both halves of a vector.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn differences(table: &[u8]) -> [__m256i; 8] {
+    let mut vectors = [_mm256_setzero_si256(); 8];
+    let mut before = [0u8; 16];
+    for (vector, entries) in vectors.iter_mut().zip(table.as_chunks::<16>().0) {
+        let difference: [u8; 16] = std::array::from_fn(|i| entries[i] ^ before[i]);
+        *vector = _mm256_broadcastsi128_si256(bytemuck::must_cast(difference));
+        before = *entries;
+    }
+    vectors
+}
+
+/// The entries for `indices` from 0 to 127, and 0 for negative ones.
+///
+/// A shuffle takes the low four bits of an index and gives 0 for a negative one. Each index less 16, and again, meets the
+/// differences up to that of its own sixteen, which together are its entry.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn half(differences: &[__m256i; 8], indices: __m256i) -> __m256i {
+    let mut indices = indices;
+    let mut found = _mm256_shuffle_epi8(differences[0], indices);
+    for &difference in &differences[1..] {
+        indices = _mm256_subs_epi8(indices, _mm256_set1_epi8(16));
+        found = _mm256_xor_si256(found, _mm256_shuffle_epi8(difference, indices));
+    }
+    found
+}
