@@ -91,7 +91,7 @@ impl InterpreterBuilder {
     }
 
     /// The most bytes that the arenas and the constants computed at build time may take, [`DEFAULT_ARENA_LIMIT`] unless
-    /// set. Resource variables may take as many again.
+    /// set. Resource variables may take as many again, and so may one operator at a time for what follows from values alone.
     pub fn arena_limit(mut self, bytes: usize) -> Self {
         self.limits.arena = bytes;
         self

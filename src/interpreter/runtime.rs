@@ -55,7 +55,10 @@ impl Runtime {
         Self {
             variables: Variables::new(model.graph().variables(), limits.arena),
             model,
-            settings,
+            settings: Settings {
+                memory: limits.arena,
+                ..settings
+            },
             limits,
             delegates,
             runners: (0..subgraphs).map(|_| None).collect(),

@@ -38,6 +38,8 @@ pub enum PrepareError {
     NotSparse { operand: &'static str },
     /// An operand without the quantization parameters the arithmetic needs.
     NotQuantized { operand: &'static str },
+    /// The operator needs more memory for itself than the limit.
+    Memory { bytes: usize, limit: usize },
     /// A multiplier that fixed point cannot hold.
     Multiplier { source: MultiplierError },
     /// A fused activation whose bounds are no codes of the result.
@@ -94,6 +96,10 @@ impl fmt::Display for PrepareError {
             Self::NotQuantized { operand } => write!(
                 f,
                 "operand {operand} has no scale, expected quantization parameters; convert the model again"
+            ),
+            Self::Memory { bytes, limit } => write!(
+                f,
+                "the operator needs {bytes} bytes for itself, the limit is {limit}; raise it with arena_limit if the model is trusted"
             ),
             Self::Multiplier { source } => source.fmt(f),
             Self::Activation { source } => source.fmt(f),

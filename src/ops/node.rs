@@ -18,6 +18,22 @@ pub struct Settings {
     pub kernels: KernelChoice,
     /// How many threads an operator may use, at least 1.
     pub threads: usize,
+    /// The most bytes that an operator may take for itself where they follow from what the model computes.
+    pub memory: usize,
+}
+
+impl Settings {
+    /// Refuses to take `bytes` bytes that are too many.
+    ///
+    /// # Errors
+    /// They are.
+    pub fn may_take(&self, bytes: usize) -> Result<(), PrepareError> {
+        let limit = self.memory;
+        match bytes <= limit {
+            true => Ok(()),
+            false => Err(PrepareError::Memory { bytes, limit }),
+        }
+    }
 }
 
 impl Default for Settings {
@@ -26,6 +42,7 @@ impl Default for Settings {
             profile: Profile::default(),
             kernels: KernelChoice::default(),
             threads: 1,
+            memory: usize::MAX,
         }
     }
 }

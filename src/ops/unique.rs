@@ -4,12 +4,10 @@
 use super::shared::{check, order};
 use super::{
     EvalError, Kernel, KernelIo, Node, OpDef, PrepareError, Prepared, Settings, TypeRow, Views,
-    required,
 };
 use crate::model::BuiltinOperator;
 use crate::tensor::{Element, Shape, TensorType as T};
 use std::cmp::Ordering;
-use std::marker::PhantomData;
 
 const INPUT: usize = 0;
 const VALUES: usize = 0;
@@ -34,78 +32,95 @@ pub(super) const DEF: OpDef = OpDef {
     prepare,
 };
 
-fn prepare(node: &Node<'_>, _: &Settings) -> Result<Prepared, PrepareError> {
+fn prepare(node: &Node<'_>, settings: &Settings) -> Result<Prepared, PrepareError> {
     match node.input(INPUT, "input")?.ty {
-        T::Float32 => prepare_as::<f32>(node),
-        T::Int8 => prepare_as::<i8>(node),
-        T::UInt8 => prepare_as::<u8>(node),
-        T::Int16 => prepare_as::<i16>(node),
-        T::Int32 => prepare_as::<i32>(node),
-        _ => prepare_as::<i64>(node),
+        T::Float32 => prepare_values::<f32>(node, settings),
+        T::Int8 => prepare_values::<i8>(node, settings),
+        T::UInt8 => prepare_values::<u8>(node, settings),
+        T::Int16 => prepare_values::<i16>(node, settings),
+        T::Int32 => prepare_values::<i32>(node, settings),
+        _ => prepare_values::<i64>(node, settings),
     }
 }
 
-fn prepare_as<E: Element + PartialOrd>(node: &Node<'_>) -> Result<Prepared, PrepareError> {
+fn prepare_values<E: Element + PartialOrd + Send>(
+    node: &Node<'_>,
+    settings: &Settings,
+) -> Result<Prepared, PrepareError> {
+    match node.output(INDICES, "indices")?.ty {
+        T::Int64 => prepare_as::<E, i64>(node, settings),
+        _ => prepare_as::<E, i32>(node, settings),
+    }
+}
+
+fn prepare_as<E, I>(node: &Node<'_>, settings: &Settings) -> Result<Prepared, PrepareError>
+where
+    E: Element + PartialOrd + Send,
+    I: Element + TryFrom<usize> + Send,
+{
     let input = node.input(INPUT, "input")?;
     node.output(VALUES, "values")?;
-    let indices = node.output(INDICES, "indices")?;
     if input.shape.rank() != 1 {
         return Err(input.shape_error("one axis"));
     }
-    let elements = input.constant::<E>()?;
-    let (mut places, mut firsts) = (vec![0; elements.len()], vec![0; elements.len()]);
-    first_occurrences(elements, &mut places, &mut firsts);
-    let count = firsts
-        .iter()
-        .zip(0..)
-        .filter(|&(&first, i)| first == i)
-        .count();
-    let shapes = [Shape::new(&[count])?, input.shape];
-    let kernel: Box<dyn Kernel> = match indices.ty {
-        T::Int64 => Box::new(Unique::<E, i64>(PhantomData)),
-        _ => Box::new(Unique::<E, i32>(PhantomData)),
-    };
-    let scratch = elements.len() * size_of::<u32>();
-    Ok(Prepared::boxed(kernel, shapes)
-        .scratch(scratch)
-        .scratch(scratch))
+    let elements = input.constant()?;
+    settings.may_take(elements.len().saturating_mul(Unique::<E, I>::BYTES))?;
+    let unique = Unique::<E, I>::of(elements)
+        .ok_or_else(|| input.shape_error("as many values as the indices can count"))?;
+    let shapes = [Shape::new(&[unique.values.len()])?, input.shape];
+    // Sorting looks at each element as often as the number of elements can be halved.
+    let visits = elements.len() as u64 * u64::from(elements.len().max(1).ilog2());
+    Ok(Prepared::new(unique, shapes).visits(visits))
 }
 
+/// The results. Their number is needed to place them, and it costs as much as they do.
+///
 /// Source: TFLite `kernels/unique.cc` (v2.14).
-struct Unique<E, I>(PhantomData<fn(E, I)>);
+struct Unique<E, I> {
+    values: Vec<E>,
+    indices: Vec<I>,
+}
 
-impl<E: Element + PartialOrd, I: Element + TryFrom<usize>> Kernel for Unique<E, I> {
+impl<E: Element + PartialOrd, I: Element + TryFrom<usize>> Unique<E, I> {
+    /// What finding the results takes at most, for each element: sorting the elements in as much memory again, the places
+    /// of the first occurrences, and the results.
+    const BYTES: usize =
+        2 * size_of::<(E, u32)>() + size_of::<u32>() + size_of::<E>() + size_of::<I>();
+
+    /// `None` where `I` cannot count the values.
+    fn of(elements: &[E]) -> Option<Self> {
+        let mut sorted: Vec<(E, u32)> = elements.iter().copied().zip(0..).collect();
+        sorted.sort_by(|left, right| order(&left.0, &right.0));
+        // For each element the place of the first one that equals it.
+        let mut firsts = vec![0; elements.len()];
+        for run in sorted.chunk_by(|left, right| order(&left.0, &right.0) == Ordering::Equal) {
+            for &(_, place) in run {
+                firsts[place as usize] = run[0].1;
+            }
+        }
+        drop(sorted);
+        let mut values = Vec::new();
+        let mut indices: Vec<I> = Vec::with_capacity(elements.len());
+        for (place, (&element, &first)) in elements.iter().zip(&firsts).enumerate() {
+            if (first as usize) < place {
+                indices.push(indices[first as usize]);
+            } else {
+                indices.push(I::try_from(values.len()).ok()?);
+                values.push(element);
+            }
+        }
+        Some(Self { values, indices })
+    }
+}
+
+impl<E: Element + Send, I: Element + Send> Kernel for Unique<E, I> {
     fn eval(&self, io: &mut KernelIo<'_>) -> Result<(), EvalError> {
         let Views {
-            inputs: [input],
-            outputs: [values, indices],
-            scratch: [places, firsts],
-        } = io.views([INPUT], [VALUES, INDICES], [0, 1])?;
-        let elements = required(input, INPUT)?.as_slice::<E>()?;
-        let missing = EvalError::Operand { slot: INPUT };
-        let cut = |scratch| -> Option<&mut [u32]> {
-            let words: &mut [u32] = bytemuck::try_cast_slice_mut(scratch).ok()?;
-            words.get_mut(..elements.len())
-        };
-        let (Some(places), Some(firsts)) = (cut(places), cut(firsts)) else {
-            return Err(missing);
-        };
-        first_occurrences(elements, places, firsts);
-        let mut values = values.into_slice::<E>()?.iter_mut();
-        let indices = indices.into_slice::<I>()?;
-        let mut count = 0;
-        for (place, &element) in elements.iter().enumerate() {
-            let first = firsts[place] as usize;
-            indices[place] = if first < place {
-                indices[first]
-            } else {
-                if let Some(to) = values.next() {
-                    *to = element;
-                }
-                count += 1;
-                I::try_from(count - 1).map_err(|_| missing.clone())?
-            };
-        }
+            outputs: [mut values, mut indices],
+            ..
+        } = io.views([], [VALUES, INDICES], [])?;
+        values.copy_from(&self.values)?;
+        indices.copy_from(&self.indices)?;
         Ok(())
     }
 
@@ -114,31 +129,14 @@ impl<E: Element + PartialOrd, I: Element + TryFrom<usize>> Kernel for Unique<E, 
     }
 }
 
-/// For each element the place of the first one that equals it. `places` is room for as many numbers.
-fn first_occurrences<E: PartialOrd>(elements: &[E], places: &mut [u32], firsts: &mut [u32]) {
-    for (place, to) in (0..).zip(places.iter_mut()) {
-        *to = place;
-    }
-    let compare =
-        |&left: &u32, &right: &u32| order(&elements[left as usize], &elements[right as usize]);
-    places.sort_unstable_by(|left, right| compare(left, right).then(left.cmp(right)));
-    let mut first = 0;
-    for (i, place) in places.iter().enumerate() {
-        if i == 0 || compare(&first, place) != Ordering::Equal {
-            first = *place;
-        }
-        firsts[*place as usize] = first;
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn equal_elements_point_at_the_first_of_them() {
-        let (mut places, mut firsts) = ([0; 6], [0; 6]);
-        first_occurrences(&[5, -1, 5, 7, -1, 5], &mut places, &mut firsts);
-        assert_eq!(firsts, [0, 1, 0, 3, 1, 0]);
+    fn values_stand_in_the_order_of_their_first_occurrence() {
+        let unique = Unique::<i8, i32>::of(&[5, -1, 5, 7, -1, 5]).unwrap();
+        assert_eq!(unique.values, [5, -1, 7]);
+        assert_eq!(unique.indices, [0, 1, 0, 2, 1, 0]);
     }
 }

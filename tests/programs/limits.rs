@@ -1,6 +1,6 @@
 use crate::model_builder::{Model, Operator, Subgraph, doubling};
 use crate::models::{
-    LESS, PAD, constant, count, initial, numbers_below, once, repeat, tensor, verdict,
+    LESS, PAD, UNIQUE, constant, count, initial, numbers_below, once, repeat, tensor, verdict,
 };
 use crate::{load, run, try_run};
 use corallite::Interpreter;
@@ -206,5 +206,33 @@ fn empty_tensors_with_a_long_axis_are_work() {
     assert!(
         text.contains("more than 1073741824 units of work"),
         "{text}"
+    );
+}
+
+#[test]
+fn memory_to_find_results_of_unknown_size_keeps_the_limit() {
+    let model = load(&Model {
+        tensors: vec![tensor(&[1000]), tensor(&[0]), tensor(&[1000])],
+        operators: vec![Operator {
+            options: Some((81, vec![])),
+            ..Operator::new(UNIQUE, &[0], &[1, 2])
+        }],
+        inputs: vec![0],
+        outputs: vec![1, 2],
+        ..Model::default()
+    });
+    let numbers: Vec<i32> = (0..1000).map(|i| i % 10).collect();
+    // The tensors take 8,040 bytes; sorting takes 16 an element, first places 4, results 8.
+    let unique = |limit| {
+        let builder = Interpreter::builder(&model).arena_limit(limit);
+        let mut unique = builder.build().expect("built");
+        try_run::<i32, i32>(&mut unique, &numbers)
+    };
+    let (shape, values) = unique(28_000).expect("just enough");
+    assert_eq!(shape, [10]);
+    assert_eq!(values, numbers[..10]);
+    assert_eq!(
+        unique(27_999).expect_err("one byte short").to_string(),
+        "operator 0 UNIQUE: the operator needs 28000 bytes for itself, the limit is 27999; raise it with arena_limit if the model is trusted"
     );
 }

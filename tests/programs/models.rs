@@ -11,6 +11,7 @@ pub const PAD: i32 = 34;
 pub const MAXIMUM: i32 = 55;
 pub const LESS: i32 = 58;
 pub const RANGE: i32 = 96;
+pub const UNIQUE: i32 = 103;
 pub const WHERE: i32 = 109;
 pub const IF: i32 = 118;
 pub const WHILE: i32 = 119;
