@@ -271,7 +271,7 @@ impl Interpreter {
     fn view<'a>(
         &'a self,
         program: &'a Program,
-        operand: &Operand,
+        operand: &'a Operand,
         what: &'static str,
         index: usize,
     ) -> Result<TensorRef<'a>, AccessError> {
@@ -307,7 +307,7 @@ impl Interpreter {
         let quantization = tensor.quantization.as_deref();
         TensorMut::new(
             tensor.ty,
-            operand.shape,
+            &operand.shape,
             quantization,
             bytes.unwrap_or_default(),
         )

@@ -200,7 +200,7 @@ impl Program {
     pub(super) fn view<'a>(
         &'a self,
         graph: &'a Graph,
-        operand: &Operand,
+        operand: &'a Operand,
     ) -> Result<TensorRef<'a>, TensorError> {
         self.tensors(graph).view(operand)
     }

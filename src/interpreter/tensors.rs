@@ -28,10 +28,10 @@ impl<'a> Tensors<'a> {
         }
     }
 
-    pub(super) fn view(&self, operand: &Operand) -> Result<TensorRef<'a>, TensorError> {
+    pub(super) fn view(&self, operand: &'a Operand) -> Result<TensorRef<'a>, TensorError> {
         let tensor = &self.declared[operand.tensor];
         let quantization = tensor.quantization.as_deref();
         let bytes = self.bytes(operand).unwrap_or_default();
-        TensorRef::new(tensor.ty, operand.shape, quantization, bytes)
+        TensorRef::new(tensor.ty, &operand.shape, quantization, bytes)
     }
 }

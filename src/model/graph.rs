@@ -226,7 +226,7 @@ impl Graph {
     /// A constant tensor with its type and shape.
     pub fn constant<'a>(&'a self, tensor: &'a Tensor) -> Option<TensorRef<'a>> {
         let quantization = tensor.quantization.as_deref();
-        TensorRef::new(tensor.ty, tensor.shape, quantization, self.data(tensor)?).ok()
+        TensorRef::new(tensor.ty, &tensor.shape, quantization, self.data(tensor)?).ok()
     }
 
     /// The operator's table in the file, for its options.

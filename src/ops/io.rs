@@ -65,41 +65,8 @@ pub struct Views<'v, const I: usize, const O: usize, const S: usize> {
     pub scratch: [&'v mut [u8]; S],
 }
 
-/// What is asked for: slots of the operator, and numbers of scratch buffers.
-struct Slots<'s> {
-    inputs: &'s [usize],
-    state: &'s [usize],
-    outputs: &'s [usize],
-    scratch: &'s [usize],
-}
-
-/// What a piece of the arena is wanted for: the number of a slot among those asked for.
-#[derive(Clone, Copy)]
-enum Use {
-    /// The first of the operands that lie there.
-    Input(usize),
-    State(usize),
-    Output(usize),
-    Scratch(usize),
-}
-
-impl Slots<'_> {
-    /// The slot of the operator.
-    fn of(&self, using: Use) -> usize {
-        match using {
-            Use::Input(id) => self.inputs[id],
-            Use::State(id) => self.state[id],
-            Use::Output(id) => self.outputs[id],
-            Use::Scratch(id) => self.scratch[id],
-        }
-    }
-}
-
 /// The most tensors one call of [`KernelIo::views`] can borrow.
 const MAX_VIEWS: usize = 40;
-
-/// As many as most operators borrow.
-const FEW_VIEWS: usize = 6;
 
 impl<'a> KernelIo<'a> {
     /// Access to `operands` in `arena`.
@@ -187,141 +154,109 @@ impl<'a> KernelIo<'a> {
         outputs: [usize; O],
         scratch: [usize; S],
     ) -> Result<(Views<'_, I, O, S>, [TensorMut<'_>; V]), EvalError> {
-        let mut views = [const { None }; I];
-        let mut changed = [const { None }; V];
-        let mut results = [const { None }; O];
-        let mut buffers = [const { None }; S];
-        let slots = Slots {
-            inputs: &inputs,
-            state: &state,
-            outputs: &outputs,
-            scratch: &scratch,
-        };
-        // Most operators have few tensors: what is kept for each then stays small.
-        let borrow = match I + V + O + S {
-            ..=FEW_VIEWS => Self::borrow::<FEW_VIEWS>,
-            _ => Self::borrow::<MAX_VIEWS>,
-        };
-        borrow(
-            self,
-            &slots,
-            &mut views,
-            &mut changed,
-            &mut results,
-            &mut buffers,
-        )?;
-        let views = Views {
-            inputs: views,
-            outputs: results.map(borrowed),
-            scratch: buffers.map(borrowed),
-        };
-        Ok((views, changed.map(borrowed)))
+        // Every two are compared, and most operators have few.
+        match I + V + O + S {
+            0..=2 => self.borrow::<I, V, O, S, 2>(inputs, state, outputs, scratch),
+            3..=4 => self.borrow::<I, V, O, S, 4>(inputs, state, outputs, scratch),
+            5..=8 => self.borrow::<I, V, O, S, 8>(inputs, state, outputs, scratch),
+            _ => self.borrow::<I, V, O, S, MAX_VIEWS>(inputs, state, outputs, scratch),
+        }
     }
 
-    /// Fills a view for every slot; one function for all numbers of them up to `N`.
-    fn borrow<'v, const N: usize>(
-        &'v mut self,
-        slots: &Slots<'_>,
-        inputs: &mut [TensorView<'v>],
-        state: &mut [Option<TensorMut<'v>>],
-        outputs: &mut [Option<TensorMut<'v>>],
-        scratch: &mut [Option<&'v mut [u8]>],
-    ) -> Result<(), EvalError> {
-        let (operands, tensors) = (self.operands, self.tensors);
-        let input = |slot: usize| operands.inputs.get(slot).and_then(Option::as_ref);
+    /// As [`views_and_state`](Self::views_and_state), of `N` tensors at most.
+    fn borrow<const I: usize, const V: usize, const O: usize, const S: usize, const N: usize>(
+        &mut self,
+        inputs: [usize; I],
+        state: [usize; V],
+        outputs: [usize; O],
+        scratch: [usize; S],
+    ) -> Result<(Views<'_, I, O, S>, [TensorMut<'_>; V]), EvalError> {
+        let (graph, operands, folded) = (self.graph, self.operands, self.folded);
         let missing = |slot: usize| EvalError::Operand { slot };
+        let input = |slot: usize| operands.inputs.get(slot).and_then(Option::as_ref);
+        let output = |slot: usize| operands.outputs.get(slot);
         let tensor = |operand: &Operand, slot: usize| {
-            let tensor = tensors.get(operand.tensor);
+            let tensor = self.tensors.get(operand.tensor);
             tensor.ok_or_else(|| missing(slot))
         };
-        // Every distinct piece of the arena, then sorted by position and cut off one after the other.
-        let mut pieces = [(0, 0, Use::Input(0)); N];
-        let mut count = 0;
-        let mut add = |range: &Range<usize>, using: Use, slot: usize| {
-            let piece = pieces.get_mut(count).ok_or_else(|| missing(slot))?;
-            *piece = (range.start, range.end, using);
-            count += 1;
-            Ok::<(), EvalError>(())
+        let inputs = inputs.map(|slot| (slot, input(slot)));
+        // An operand asked for before that lies at the same place of the arena.
+        let same = |id: usize, range: &Range<usize>| {
+            let mut earlier = inputs[..id].iter();
+            earlier.position(|&(_, operand)| arena_range(operand) == Some(range))
         };
-        for (id, &slot) in slots.inputs.iter().enumerate() {
-            let Some(operand) = input(slot) else { continue };
-            let bytes = match &operand.place {
-                Place::Arena(range) => {
-                    let mut earlier = slots.inputs[..id].iter();
-                    if !earlier.any(|&earlier| same_place(input(earlier), range)) {
-                        add(range, Use::Input(id), slot)?;
-                    }
-                    continue;
-                }
-                Place::Open => return Err(missing(slot)),
-                Place::File => {
-                    let data = self.graph.data(tensor(operand, slot)?);
-                    data.ok_or_else(|| missing(slot))?
-                }
-                Place::Folded(number) => {
-                    let words = self.folded.get(*number);
-                    let words = words.ok_or_else(|| missing(slot))?;
-                    let ty = tensor(operand, slot)?.ty;
-                    let len = ty.bytes(operand.shape.count()).unwrap_or(0);
-                    let bytes = bytemuck::cast_slice::<u64, u8>(words).get(..len);
-                    bytes.ok_or_else(|| missing(slot))?
-                }
-            };
-            inputs[id] = Some(viewed(tensor(operand, slot)?, operand, bytes)?);
-        }
-        for (id, &slot) in slots.state.iter().enumerate() {
-            let range = arena_range(input(slot)).ok_or_else(|| missing(slot))?;
-            add(range, Use::State(id), slot)?;
-        }
-        for (id, &slot) in slots.outputs.iter().enumerate() {
-            let range = arena_range(operands.outputs.get(slot)).ok_or_else(|| missing(slot))?;
-            add(range, Use::Output(id), slot)?;
-        }
-        for (id, &slot) in slots.scratch.iter().enumerate() {
-            let range = operands.scratch.get(slot).ok_or_else(|| missing(slot))?;
-            add(range, Use::Scratch(id), slot)?;
-        }
-        let pieces = &mut pieces[..count];
-        pieces.sort_unstable_by_key(|&(start, end, _)| (start, end));
 
-        let mut rest: &mut [u8] = self.arena;
-        let mut position = 0;
-        for &(start, end, using) in pieces.iter() {
-            // Pieces that overlap, or that the arena does not have, are not handed out.
-            let cut = start.checked_sub(position).and_then(|skip| {
-                let (_, rest) = std::mem::take(&mut rest).split_at_mut_checked(skip)?;
-                rest.split_at_mut_checked(end.checked_sub(start)?)
-            });
-            let Some((piece, tail)) = cut else {
-                return Err(missing(slots.of(using)));
+        // Every distinct piece of the arena.
+        let mut ranges = [const { 0..0 }; N];
+        let mut count = 0;
+        let mut add = |range: Option<&Range<usize>>, slot: usize| {
+            let (Some(range), Some(to)) = (range, ranges.get_mut(count)) else {
+                return Err(missing(slot));
             };
-            (rest, position) = (tail, end);
-            match using {
-                Use::Input(first) => {
-                    let range = start..end;
-                    let piece = &*piece;
-                    for (id, &slot) in slots.inputs.iter().enumerate().skip(first) {
-                        if let Some(operand) = input(slot)
-                            && same_place(Some(operand), &range)
-                        {
-                            inputs[id] = Some(viewed(tensor(operand, slot)?, operand, piece)?);
-                        }
-                    }
-                }
-                Use::State(id) => {
-                    let slot = slots.state[id];
-                    let operand = input(slot).ok_or_else(|| missing(slot))?;
-                    state[id] = Some(viewed_mut(tensor(operand, slot)?, operand, piece)?);
-                }
-                Use::Output(id) => {
-                    let slot = slots.outputs[id];
-                    let operand = operands.outputs.get(slot).ok_or_else(|| missing(slot))?;
-                    outputs[id] = Some(viewed_mut(tensor(operand, slot)?, operand, piece)?);
-                }
-                Use::Scratch(id) => scratch[id] = Some(piece),
+            // What is empty overlaps nothing, wherever it lies.
+            if !range.is_empty() {
+                to.clone_from(range);
+            }
+            count += 1;
+            Ok(())
+        };
+        for (id, &(slot, operand)) in inputs.iter().enumerate() {
+            if let Some(range) = arena_range(operand)
+                && same(id, range).is_none()
+            {
+                add(Some(range), slot)?;
             }
         }
-        Ok(())
+        for &slot in &state {
+            add(arena_range(input(slot)), slot)?;
+        }
+        for &slot in &outputs {
+            add(arena_range(output(slot)), slot)?;
+        }
+        for &slot in &scratch {
+            add(operands.scratch.get(slot), slot)?;
+        }
+        // Pieces that overlap, or that the arena does not have, are not handed out.
+        let pieces = self.arena.get_disjoint_mut(ranges);
+        let mut pieces = pieces.map_err(|_| missing(0))?.into_iter();
+        let mut next = |slot: usize| pieces.next().ok_or_else(|| missing(slot));
+
+        let mut read = [const { None }; I];
+        for (id, &(slot, operand)) in inputs.iter().enumerate() {
+            let Some(operand) = operand else { continue };
+            let tensor = tensor(operand, slot)?;
+            let bytes = match &operand.place {
+                Place::Arena(range) => match same(id, range) {
+                    Some(earlier) => read[earlier].as_ref().map(TensorRef::bytes),
+                    None => Some(&*next(slot)?),
+                },
+                Place::File => graph.data(tensor),
+                Place::Folded(number) => folded_bytes(folded, *number, tensor, operand.shape),
+                Place::Open => None,
+            };
+            let bytes = bytes.ok_or_else(|| missing(slot))?;
+            read[id] = Some(viewed(tensor, operand, bytes)?);
+        }
+        let mut changed = [const { None }; V];
+        for (to, slot) in changed.iter_mut().zip(state) {
+            let operand = input(slot).ok_or_else(|| missing(slot))?;
+            *to = Some(viewed_mut(tensor(operand, slot)?, operand, next(slot)?)?);
+        }
+        let mut written = [const { None }; O];
+        for (to, slot) in written.iter_mut().zip(outputs) {
+            let operand = output(slot).ok_or_else(|| missing(slot))?;
+            *to = Some(viewed_mut(tensor(operand, slot)?, operand, next(slot)?)?);
+        }
+        let mut buffers = [const { None }; S];
+        for (to, slot) in buffers.iter_mut().zip(scratch) {
+            *to = Some(next(slot)?);
+        }
+        let views = Views {
+            inputs: read,
+            outputs: written.map(filled),
+            scratch: buffers.map(filled),
+        };
+        Ok((views, changed.map(filled)))
     }
 
     /// The elements of operand 0 and of result 0.
@@ -366,20 +301,20 @@ pub fn required(view: TensorView<'_>, slot: usize) -> Result<TensorRef<'_>, Eval
 
 fn viewed<'v>(
     tensor: &'v Tensor,
-    operand: &Operand,
+    operand: &'v Operand,
     bytes: &'v [u8],
 ) -> Result<TensorRef<'v>, TensorError> {
     let quantization = tensor.quantization.as_deref();
-    TensorRef::new(tensor.ty, operand.shape, quantization, bytes)
+    TensorRef::new(tensor.ty, &operand.shape, quantization, bytes)
 }
 
 fn viewed_mut<'v>(
     tensor: &'v Tensor,
-    operand: &Operand,
+    operand: &'v Operand,
     bytes: &'v mut [u8],
 ) -> Result<TensorMut<'v>, TensorError> {
     let quantization = tensor.quantization.as_deref();
-    TensorMut::new(tensor.ty, operand.shape, quantization, bytes)
+    TensorMut::new(tensor.ty, &operand.shape, quantization, bytes)
 }
 
 fn arena_range(operand: Option<&Operand>) -> Option<&Range<usize>> {
@@ -389,11 +324,18 @@ fn arena_range(operand: Option<&Operand>) -> Option<&Range<usize>> {
     }
 }
 
-fn same_place(operand: Option<&Operand>, range: &Range<usize>) -> bool {
-    matches!(operand, Some(Operand { place: Place::Arena(other), .. }) if other == range)
+/// The bytes of a constant computed at build time.
+fn folded_bytes<'v>(
+    folded: &'v [Box<[u64]>],
+    number: usize,
+    tensor: &Tensor,
+    shape: Shape,
+) -> Option<&'v [u8]> {
+    let words = bytemuck::cast_slice::<u64, u8>(folded.get(number)?);
+    words.get(..tensor.ty.bytes(shape.count())?)
 }
 
-/// What [`KernelIo::borrow`] has filled.
-fn borrowed<T>(view: Option<T>) -> T {
-    view.expect("every slot was filled")
+/// Every slot has got its view.
+fn filled<T>(view: Option<T>) -> T {
+    view.expect("a view for every slot")
 }

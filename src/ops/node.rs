@@ -6,7 +6,7 @@ use crate::fast::KernelChoice;
 use crate::fixedpoint::Profile;
 use crate::model::{Graph, Operator, Subgraph, Tensor};
 use crate::schema::tflite as schema;
-use crate::tensor::{Element, Quantization, Shape, TensorRef, TensorType};
+use crate::tensor::{Element, Quantization, Shape, TensorType, elements};
 
 /// What the caller asked for, the same for every operator of an interpreter.
 #[derive(Debug, Clone, Copy)]
@@ -228,8 +228,7 @@ impl<'a> NodeTensor<'a> {
     pub fn constant<T: Element>(&self) -> Result<&'a [T], PrepareError> {
         let operand = self.operand;
         let bytes = self.constant_bytes()?;
-        TensorRef::new(self.ty, self.shape, self.quantization, bytes)
-            .and_then(|tensor| tensor.as_slice())
+        elements(self.ty, &self.shape, bytes)
             .map_err(|source| PrepareError::Tensor { operand, source })
     }
 

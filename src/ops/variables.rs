@@ -43,10 +43,10 @@ impl Variables {
     /// What variable `number` holds; `None` before its first assignment.
     pub fn get(&self, number: usize) -> Option<TensorRef<'_>> {
         let variable = self.variables.get(number)?;
-        let (ty, shape) = variable.holds?;
+        let (ty, shape) = variable.holds.as_ref()?;
         let bytes =
             bytemuck::cast_slice::<u64, u8>(&variable.words).get(..ty.bytes(shape.count())?)?;
-        TensorRef::new(ty, shape, None, bytes).ok()
+        TensorRef::new(*ty, shape, None, bytes).ok()
     }
 
     /// The name of variable `number`, for messages.
@@ -143,9 +143,10 @@ mod tests {
         variables
     }
 
-    fn int8(bytes: &[u8]) -> TensorRef<'_> {
+    fn assign(variables: &mut Variables, number: usize, bytes: &[u8]) -> Result<(), EvalError> {
         let shape = Shape::new(&[bytes.len()]).expect("small");
-        TensorRef::new(TensorType::Int8, shape, None, bytes).expect("fits")
+        let value = TensorRef::new(TensorType::Int8, &shape, None, bytes).expect("fits");
+        variables.assign(number, &value)
     }
 
     #[test]
@@ -153,7 +154,7 @@ mod tests {
         let mut variables = two(64);
         assert!(variables.get(0).is_none());
         for value in [&[1u8, 2, 3][..], &[9; 20], &[7]] {
-            variables.assign(0, &int8(value)).expect("fits");
+            assign(&mut variables, 0, value).expect("fits");
             assert_eq!(variables.get(0).expect("assigned").bytes(), value);
         }
         assert!(variables.get(1).is_none());
@@ -164,8 +165,8 @@ mod tests {
     #[test]
     fn the_limit_holds_for_all_variables_together() {
         let mut variables = two(32);
-        variables.assign(0, &int8(&[0; 16])).expect("fits");
-        let found = variables.assign(1, &int8(&[0; 17])).unwrap_err();
+        assign(&mut variables, 0, &[0; 16]).expect("fits");
+        let found = assign(&mut variables, 1, &[0; 17]).unwrap_err();
         // 17 bytes take three words of eight.
         assert_eq!(
             found,

@@ -13,4 +13,5 @@ pub use element::{Element, TensorType};
 pub use error::{ShapeError, TensorError};
 pub use quantization::Quantization;
 pub use shape::{MAX_RANK, Shape};
+pub(crate) use view::elements;
 pub use view::{TensorMut, TensorRef};

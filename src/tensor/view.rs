@@ -7,7 +7,8 @@ use super::{Element, Quantization, Shape, TensorError, TensorType};
 /// ```
 /// use corallite::tensor::{Shape, TensorRef, TensorType};
 /// let bytes = [1u8, 2, 3, 4];
-/// let tensor = TensorRef::new(TensorType::UInt8, Shape::new(&[2, 2])?, None, &bytes)?;
+/// let shape = Shape::new(&[2, 2])?;
+/// let tensor = TensorRef::new(TensorType::UInt8, &shape, None, &bytes)?;
 /// assert_eq!(tensor.as_slice::<u8>()?, &[1, 2, 3, 4]);
 /// assert!(tensor.as_slice::<f32>().is_err());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -15,7 +16,7 @@ use super::{Element, Quantization, Shape, TensorError, TensorType};
 #[derive(Debug, Clone, Copy)]
 pub struct TensorRef<'a> {
     ty: TensorType,
-    shape: Shape,
+    shape: &'a Shape,
     quantization: Option<&'a Quantization>,
     bytes: &'a [u8],
 }
@@ -24,18 +25,19 @@ pub struct TensorRef<'a> {
 #[derive(Debug)]
 pub struct TensorMut<'a> {
     ty: TensorType,
-    shape: Shape,
+    shape: &'a Shape,
     quantization: Option<&'a Quantization>,
     bytes: &'a mut [u8],
 }
 
 /// Refuses `found` bytes where the type and shape need another number.
-fn check_bytes(ty: TensorType, shape: Shape, found: usize) -> Result<(), TensorError> {
+#[inline]
+fn check_bytes(ty: TensorType, shape: &Shape, found: usize) -> Result<(), TensorError> {
     let expected = ty.bytes(shape.count()).ok_or(TensorError::Unsized { ty })?;
     if found != expected {
         return Err(TensorError::Bytes {
             ty,
-            shape: shape.into(),
+            shape: (*shape).into(),
             found,
             expected,
         });
@@ -54,14 +56,26 @@ fn check_element<T: Element>(ty: TensorType) -> Result<(), TensorError> {
     Ok(())
 }
 
+/// The elements that `bytes` hold.
+pub(crate) fn elements<'a, T: Element>(
+    ty: TensorType,
+    shape: &Shape,
+    bytes: &'a [u8],
+) -> Result<&'a [T], TensorError> {
+    check_bytes(ty, shape, bytes.len())?;
+    check_element::<T>(ty)?;
+    bytemuck::try_cast_slice(bytes).map_err(|_| TensorError::Misaligned { ty })
+}
+
 impl<'a> TensorRef<'a> {
     /// A view of `bytes`.
     ///
     /// # Errors
     /// The number of bytes is not what the type and shape need, or the type has no fixed size.
+    #[inline]
     pub fn new(
         ty: TensorType,
-        shape: Shape,
+        shape: &'a Shape,
         quantization: Option<&'a Quantization>,
         bytes: &'a [u8],
     ) -> Result<Self, TensorError> {
@@ -81,7 +95,7 @@ impl<'a> TensorRef<'a> {
 
     /// The shape.
     pub fn shape(&self) -> Shape {
-        self.shape
+        *self.shape
     }
 
     /// Scale and zero point, where the model gives them.
@@ -143,9 +157,10 @@ impl<'a> TensorMut<'a> {
     ///
     /// # Errors
     /// The number of bytes is not what the type and shape need, or the type has no fixed size.
+    #[inline]
     pub fn new(
         ty: TensorType,
-        shape: Shape,
+        shape: &'a Shape,
         quantization: Option<&'a Quantization>,
         bytes: &'a mut [u8],
     ) -> Result<Self, TensorError> {
@@ -165,7 +180,7 @@ impl<'a> TensorMut<'a> {
 
     /// The shape.
     pub fn shape(&self) -> Shape {
-        self.shape
+        *self.shape
     }
 
     /// Scale and zero point, where the model gives them.
@@ -207,7 +222,7 @@ impl<'a> TensorMut<'a> {
         let to = self.as_slice_mut::<T>()?;
         if to.len() != elements.len() {
             return Err(TensorError::Length {
-                shape: shape.into(),
+                shape: (*shape).into(),
                 found: elements.len(),
                 expected: to.len(),
             });
@@ -237,15 +252,14 @@ mod tests {
 
     #[test]
     fn view_refuses_a_wrong_byte_count() {
-        let found = TensorRef::new(TensorType::Int16, shape(&[3]), None, &[0; 5]).unwrap_err();
+        let found = TensorRef::new(TensorType::Int16, &shape(&[3]), None, &[0; 5]).unwrap_err();
         assert_eq!(found.to_string(), "5 bytes given for int16 [3], expected 6");
     }
 
     #[test]
     fn copy_from_refuses_type_and_length() {
-        let mut bytes = [0u8; 4];
-        let mut tensor =
-            TensorMut::new(TensorType::Int8, shape(&[4]), None, &mut bytes).expect("fits");
+        let (shape, mut bytes) = (shape(&[4]), [0u8; 4]);
+        let mut tensor = TensorMut::new(TensorType::Int8, &shape, None, &mut bytes).expect("fits");
         assert!(matches!(
             tensor.copy_from(&[0u8; 4]),
             Err(TensorError::Type { .. })
@@ -261,9 +275,9 @@ mod tests {
     #[test]
     fn dequantize_applies_scale_and_zero_point() {
         let quantization = Quantization::per_tensor(0.5, -3);
-        let bytes = [0, 0xfd];
-        let tensor = TensorRef::new(TensorType::Int8, shape(&[2]), Some(&quantization), &bytes)
-            .expect("fits");
+        let (shape, bytes) = (shape(&[2]), [0, 0xfd]);
+        let tensor =
+            TensorRef::new(TensorType::Int8, &shape, Some(&quantization), &bytes).expect("fits");
         // 0.5 * (0 + 3) = 1.5; 0.5 * (-3 + 3) = 0.
         assert_eq!(tensor.dequantize(), Ok(vec![1.5, 0.0]));
     }

@@ -146,7 +146,7 @@ mod tests {
             let length = ty.bytes(2).unwrap();
             let tensor = TensorRef::new(
                 ty,
-                shape,
+                &shape,
                 Some(&quantization),
                 &bytemuck::cast_slice(&words)[..length],
             )
