@@ -2,7 +2,7 @@
 
 mod model_builder;
 
-use corallite::model::{Candidate, LoadError, Model};
+use corallite::model::{Candidate, LoadError, LoadOptions, Model};
 use corallite::{Interpreter, model::SparseError};
 use model_builder::{Dimension, FLOAT32, INT4, INT8, Operator, SparseIndices, Sparsity, Tensor};
 use model_builder::{RESHAPE, doubling};
@@ -462,10 +462,14 @@ fn files_cannot_claim_memory_out_of_proportion() {
     let expected = "subgraph 0, tensor 0, sparsity: 2147483647 dense bytes found with those of the sparse constants before, \
                     expected at most";
     assert!(refused.starts_with(expected), "{refused}");
-    assert!(
-        refused.ends_with("of a file of this size; convert without sparsity"),
-        "{refused}"
-    );
+    let way = "; raise the limit with LoadOptions::dense_limit if the model is trusted, or convert without sparsity";
+    assert!(refused.ends_with(way), "{refused}");
+    let options = LoadOptions::new().dense_limit(1500 << 10);
+    options.read_bytes(&file).expect("just enough");
+    match options.dense_limit((1500 << 10) - 1).read_bytes(&file) {
+        Err(LoadError::Sparse { tensor: 2, .. }) => {}
+        other => panic!("{other:?}"),
+    }
 }
 
 /// Operators see the dense tensor, whatever the file stores.

@@ -153,10 +153,12 @@ impl fmt::Display for LoadError {
                 tensor,
                 source,
             } => {
-                let remedy = if source.is_unsupported() {
-                    "convert without sparsity"
-                } else {
-                    DAMAGED
+                let remedy = match source {
+                    SparseError::TooLarge { .. } => {
+                        "raise the limit with LoadOptions::dense_limit if the model is trusted, or convert without sparsity"
+                    }
+                    SparseError::Type { .. } => "convert without sparsity",
+                    _ => DAMAGED,
                 };
                 write!(
                     f,

@@ -30,18 +30,68 @@ pub struct Candidate {
     report: Report,
 }
 
+/// What an application chooses before a file is read. [`Model`] and [`Candidate`] read with the defaults.
+///
+/// ```no_run
+/// use corallite::model::LoadOptions;
+/// let options = LoadOptions::new().dense_limit(256 << 20);
+/// let model = options.read_file("pruned.tflite")?.into_model()?;
+/// # Ok::<(), corallite::model::LoadError>(())
+/// ```
+#[derive(Debug, Clone, Copy, Default)]
+#[must_use]
+pub struct LoadOptions {
+    dense_limit: Option<usize>,
+}
+
+impl LoadOptions {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The most bytes that all constants stored sparsely may take once they are dense, as kernels read them. Unless set, 1 MiB
+    /// and 256 bytes for each of the file's, 1 GiB at most.
+    pub fn dense_limit(mut self, bytes: usize) -> Self {
+        self.dense_limit = Some(bytes);
+        self
+    }
+
+    /// Maps and reads a file; see [`Model::from_file`].
+    ///
+    /// # Errors
+    /// The file cannot be read or its structure is broken.
+    pub fn read_file(self, path: impl AsRef<Path>) -> Result<Candidate, LoadError> {
+        let path = path.as_ref();
+        let bytes = FileBytes::open(path).map_err(|source| LoadError::File {
+            path: path.to_owned(),
+            source,
+        })?;
+        self.read(bytes)
+    }
+
+    /// Reads a copy of `bytes`.
+    ///
+    /// # Errors
+    /// The structure is broken.
+    pub fn read_bytes(self, bytes: &[u8]) -> Result<Candidate, LoadError> {
+        self.read(FileBytes::copy(bytes))
+    }
+
+    fn read(self, bytes: FileBytes) -> Result<Candidate, LoadError> {
+        let graph = read(bytes, self.dense_limit)?;
+        let report = verify::verify(&graph);
+        Ok(Candidate { graph, report })
+    }
+}
+
 impl Candidate {
     /// Maps and reads a file; see [`Model::from_file`].
     ///
     /// # Errors
     /// The file cannot be read or its structure is broken.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self, LoadError> {
-        let path = path.as_ref();
-        let bytes = FileBytes::open(path).map_err(|source| LoadError::File {
-            path: path.to_owned(),
-            source,
-        })?;
-        Self::new(bytes)
+        LoadOptions::new().read_file(path)
     }
 
     /// Reads a copy of `bytes`.
@@ -49,13 +99,7 @@ impl Candidate {
     /// # Errors
     /// The structure is broken.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, LoadError> {
-        Self::new(FileBytes::copy(bytes))
-    }
-
-    fn new(bytes: FileBytes) -> Result<Self, LoadError> {
-        let graph = read(bytes)?;
-        let report = verify::verify(&graph);
-        Ok(Self { graph, report })
+        LoadOptions::new().read_bytes(bytes)
     }
 
     /// The graph.
@@ -119,7 +163,7 @@ impl Model {
         } else {
             FileBytes::copy(bytes)
         };
-        Candidate::new(bytes)?.into_model()
+        LoadOptions::new().read(bytes)?.into_model()
     }
 
     /// The graph.

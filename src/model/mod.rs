@@ -24,7 +24,7 @@ pub use graph::{
     Data, EDGE_TPU_OPERATOR, Graph, Metadata, Operator, OperatorKind, ResourceName, Signature,
     SignatureTensor, Subgraph, Tensor,
 };
-pub use load::{Candidate, Model};
+pub use load::{Candidate, LoadOptions, Model};
 pub use report::{Finding, Location, Report, Severity};
 pub use rules::Rule;
 pub use sparse::{SparseError, SparsePlace};

@@ -5,7 +5,7 @@ use super::calls::{called, check_calls};
 use super::error::{LoadError, Place};
 use super::graph::{Data, Graph, Metadata, Operator, OperatorKind, ResourceName, Subgraph, Tensor};
 use super::signatures::signatures;
-use super::sparse::{Sparse, SparseError, dense_limit};
+use super::sparse::{Sparse, SparseError, in_proportion};
 use crate::schema::tflite::{self as schema, BuiltinOperator};
 use crate::schema::{StableBytes, verifier_options};
 use crate::tensor::{Quantization, Shape, TensorType};
@@ -16,8 +16,8 @@ use std::ops::Range;
 /// allocate.
 const MAX_TABLES: usize = 200_000;
 
-/// The graph in a file's bytes.
-pub(super) fn read(bytes: FileBytes) -> Result<Graph, LoadError> {
+/// The graph in a file's bytes, whose sparse constants may take `dense_limit` bytes as kernels read them.
+pub(super) fn read(bytes: FileBytes, dense_limit: Option<usize>) -> Result<Graph, LoadError> {
     let len = bytes.stable_bytes().len();
     if len == 0 {
         return Err(LoadError::Empty);
@@ -43,6 +43,7 @@ pub(super) fn read(bytes: FileBytes) -> Result<Graph, LoadError> {
         codes: operator_codes(model)?,
         variables: HashMap::new(),
         dense: 0,
+        dense_limit: dense_limit.unwrap_or(in_proportion(len)),
     };
     let subgraphs = reader.subgraphs()?;
     check_calls(&subgraphs)?;
@@ -136,8 +137,9 @@ struct Reader<'a> {
     codes: Vec<(OperatorKind, i32)>,
     /// Numbers of the resource variables met so far.
     variables: HashMap<ResourceName, usize>,
-    /// Bytes of the sparse constants that were expanded so far.
+    /// Bytes of the sparse constants that were expanded so far, and the most that they may be.
     dense: usize,
+    dense_limit: usize,
 }
 
 impl<'a> Reader<'a> {
@@ -266,7 +268,7 @@ impl<'a> Reader<'a> {
     /// Counts what a sparse constant becomes.
     fn within_limit(&mut self, sparse: Sparse<'a>) -> Result<Sparse<'a>, SparseError> {
         let bytes = self.dense.saturating_add(sparse.dense_bytes());
-        let limit = dense_limit(self.file.len());
+        let limit = self.dense_limit;
         if bytes > limit {
             return Err(SparseError::TooLarge { bytes, limit });
         }

@@ -39,7 +39,7 @@ pub enum SparseError {
         expected: usize,
         elements: usize,
     },
-    /// The sparse constants up to this one are out of proportion to the file.
+    /// The sparse constants up to this one take more than the limit: the caller's, else one in proportion to the file.
     TooLarge { bytes: usize, limit: usize },
 }
 
@@ -150,17 +150,10 @@ impl fmt::Display for SparseError {
             ),
             Self::TooLarge { bytes, limit } => write!(
                 f,
-                "{bytes} dense bytes found with those of the sparse constants before, expected at most {limit} of a file of this size"
+                "{bytes} dense bytes found with those of the sparse constants before, expected at most {limit}"
             ),
         }
     }
 }
 
 impl std::error::Error for SparseError {}
-
-impl SparseError {
-    /// Whether a sound file can be so.
-    pub(in crate::model) fn is_unsupported(&self) -> bool {
-        matches!(self, Self::Type { .. } | Self::TooLarge { .. })
-    }
-}

@@ -24,8 +24,8 @@ const DENSE_PER_FILE_BYTE: usize = 256;
 const DENSE_ALWAYS: usize = 1 << 20;
 const DENSE_EVER: usize = 1 << 30;
 
-/// The most bytes that the sparse constants of a file of `len` bytes may become.
-pub(super) fn dense_limit(len: usize) -> usize {
+/// The most bytes that the sparse constants of a file of `len` bytes may become, unless the caller sets a limit.
+pub(super) fn in_proportion(len: usize) -> usize {
     len.saturating_mul(DENSE_PER_FILE_BYTE)
         .saturating_add(DENSE_ALWAYS)
         .min(DENSE_EVER)
