@@ -36,7 +36,13 @@ pub fn group(fits: impl Fn(usize) -> bool) -> usize {
 }
 
 /// Neighbouring windows of `ROWS` by `COLUMNS` taps, `STRIDE` columns apart, none of which reaches over the picture's sides.
-pub struct Sliding<'a, const ROWS: usize, const COLUMNS: usize, const STRIDE: usize> {
+pub struct Sliding<
+    'a,
+    const ROWS: usize,
+    const COLUMNS: usize,
+    const STRIDE: usize,
+    const DILATED: bool,
+> {
     /// By row of taps, what the windows read: bytes of all channels, those of the first window's first column first. In the
     /// padding there are zero points for [`POSITIONS`] windows.
     pub rows: [&'a [u8]; ROWS],
@@ -47,6 +53,8 @@ pub struct Sliding<'a, const ROWS: usize, const COLUMNS: usize, const STRIDE: us
     /// Bytes from one column to the next: as many as a position has lanes, or half as many where it stands for two neighbouring
     /// windows of a stride of 1, whose `N` channels fill one block. `STRIDE` is then 2.
     pub column: usize,
+    /// Columns from one tap to the next, where windows are `DILATED`; else 1.
+    pub dilation: usize,
     /// In the order of the lanes.
     pub weights: Weights<'a>,
     /// Added to the sums, in the order of the lanes.
@@ -55,15 +63,12 @@ pub struct Sliding<'a, const ROWS: usize, const COLUMNS: usize, const STRIDE: us
     pub stage: StageView<'a>,
 }
 
-impl<const ROWS: usize, const COLUMNS: usize, const STRIDE: usize>
-    Sliding<'_, ROWS, COLUMNS, STRIDE>
+impl<const ROWS: usize, const COLUMNS: usize, const STRIDE: usize, const DILATED: bool>
+    Sliding<'_, ROWS, COLUMNS, STRIDE, DILATED>
 {
     const TAPS: usize = ROWS * COLUMNS;
     /// Weights of a channel as words, which are pairs.
     const WORDS: usize = Self::TAPS.div_ceil(2) * 2;
-    /// Columns that [`POSITIONS`] windows read.
-    pub const REACH: usize = (POSITIONS - 1) * STRIDE + COLUMNS;
-
     /// Computes as many positions as `output` has room for, at least [`FEWEST`].
     #[inline(always)]
     pub fn run<L: Lanes>(&self, lanes: L, output: &mut [u8]) {
@@ -106,13 +111,15 @@ impl<const ROWS: usize, const COLUMNS: usize, const STRIDE: usize>
         products: impl Fn(usize) -> P,
     ) {
         let channels = self.channels;
+        let dilation = if DILATED { self.dilation } else { 1 };
         let positions = output.len() / channels;
         // What the pointers below read.
         assert!(positions >= FEWEST && output.len() == positions * channels);
         assert!(channels.is_multiple_of(2 * L::N));
         for (row, padded) in self.rows.iter().zip(self.padded) {
             let last = if padded { POSITIONS } else { positions } - 1;
-            assert!(row.len() >= (last * STRIDE + COLUMNS - 1) * self.column + channels);
+            let columns = last * STRIDE + (COLUMNS - 1) * dilation;
+            assert!(row.len() >= columns * self.column + channels);
         }
         let output = output.as_mut_ptr();
         let steps = self
@@ -130,6 +137,7 @@ impl<const ROWS: usize, const COLUMNS: usize, const STRIDE: usize>
             let block = Block {
                 channels,
                 column: self.column,
+                dilation,
                 products: products(number),
                 bias: [lanes.load_sums(bias), lanes.load_sums(&bias[L::N..])],
                 scales: self.stage.at(lanes, first),
@@ -145,7 +153,7 @@ impl<const ROWS: usize, const COLUMNS: usize, const STRIDE: usize>
                 let position = position.min(positions - POSITIONS);
                 // SAFETY: rows and results go on for so many positions, as asserted.
                 unsafe {
-                    block.positions::<POSITIONS, ROWS, COLUMNS, STRIDE>(
+                    block.positions::<POSITIONS, ROWS, COLUMNS, STRIDE, DILATED>(
                         lanes,
                         rows(position),
                         to(position),
@@ -156,7 +164,7 @@ impl<const ROWS: usize, const COLUMNS: usize, const STRIDE: usize>
                 let position = position.min(positions - FEWEST);
                 // SAFETY: as above.
                 unsafe {
-                    block.positions::<FEWEST, ROWS, COLUMNS, STRIDE>(
+                    block.positions::<FEWEST, ROWS, COLUMNS, STRIDE, DILATED>(
                         lanes,
                         rows(position),
                         to(position),
@@ -281,6 +289,8 @@ struct Block<'a, L: Lanes, P> {
     channels: usize,
     /// Bytes from one column to the next.
     column: usize,
+    /// See [`Sliding`].
+    dilation: usize,
     products: P,
     bias: [L::Sum; 2],
     scales: Scales<'a, L, 2>,
@@ -298,6 +308,7 @@ impl<L: Lanes, P: Products<L>> Block<'_, L, P> {
         const ROWS: usize,
         const COLUMNS: usize,
         const STRIDE: usize,
+        const DILATED: bool,
     >(
         &self,
         lanes: L,
@@ -306,7 +317,8 @@ impl<L: Lanes, P: Products<L>> Block<'_, L, P> {
     ) {
         let block = 2 * L::N;
         let at = |tap: usize, position: usize| {
-            let column = position * STRIDE + tap % COLUMNS;
+            let dilation = if DILATED { self.dilation } else { 1 };
+            let column = position * STRIDE + tap % COLUMNS * dilation;
             rows[tap / COLUMNS].wrapping_add(column * self.column)
         };
         let mut sums = [self.bias; COUNT];
