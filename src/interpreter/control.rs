@@ -310,8 +310,8 @@ fn resized(
         given.shape = shape;
     }
     let before = runtime.memory;
-    let memory = condition.total_memory() + body.total_memory();
-    runtime.memory.give_back(memory);
+    let taken = [condition, body].into_iter().map(Program::taken).sum();
+    runtime.memory.give_back(taken);
     let mut build = |index| rebuild_program(runtime, index, &given);
     let built = build(condition.subgraph).and_then(|next| Ok((next, build(body.subgraph)?)));
     match built {

@@ -108,7 +108,7 @@ impl fmt::Display for BuildError {
             ),
             Self::ArenaTooLarge { bytes, limit } => write!(
                 f,
-                "the model needs {bytes} bytes for its tensors, the limit is {limit}; raise it with arena_limit if the model is trusted"
+                "the model needs {bytes} bytes for its tensors or for weights that operators pack, the limit is {limit}; raise it with arena_limit if the model is trusted"
             ),
             Self::TooMuchWork { limit } => write!(
                 f,

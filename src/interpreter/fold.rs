@@ -39,8 +39,9 @@ pub(super) fn fold(
     for &bytes in &prepared.scratch {
         operands.scratch.push(take(bytes));
     }
+    let before = runtime.memory;
     runtime.memory.take(end)?;
-    runtime.memory.give_back(end);
+    runtime.memory = before;
     runtime.memory.take(kept)?;
     let mut arena = Arena::new(end);
     let constant_error = |source| BuildError::Constant {

@@ -239,7 +239,7 @@ impl Interpreter {
         shapes.retain(|(index, _)| changes.iter().all(|(changed, _)| changed != index));
         shapes.extend_from_slice(changes);
         let memory = self.runtime.memory;
-        self.runtime.memory.give_back(old.program.total_memory());
+        self.runtime.memory.give_back(old.program.taken());
         let built = build_entry(&mut self.runtime, old.program.subgraph, shapes);
         if built.is_err() {
             self.runtime.memory = memory;

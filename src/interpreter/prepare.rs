@@ -105,9 +105,10 @@ fn prepare(
         let operator = &subgraph.operators[number];
         let mut prepared = match (runner, delegated[number].take()) {
             (Runner::Kernel(def), _) => {
+                let settings = runtime.next_settings();
                 let node = Node::new(known.graph, known.index, number, known)
                     .expect("operators were counted");
-                match (def.prepare)(&node, &runtime.settings) {
+                match (def.prepare)(&node, &settings) {
                     Ok(prepared) => prepared,
                     Err(PrepareError::NotConstant { .. }) => return Ok((ready, None, folded)),
                     Err(source) => {
@@ -153,6 +154,9 @@ fn prepare(
             let units = work(&prepared, known.input_shapes(number));
             runtime.budget.spend(units).map_err(too_much_work)?;
             folded += fold(runtime, known, number, &prepared)?;
+            prepared.kernel = None;
+        } else if let Some(kernel) = &prepared.kernel {
+            runtime.memory.take_packed(kernel.memory().packed)?;
         }
         reserve_variable(runtime, known, number)?;
         ready.push(Ready {

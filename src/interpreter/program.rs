@@ -7,7 +7,7 @@ use super::arena::Arena;
 use super::control::{Control, Given};
 use super::error::InvokeError;
 use super::observer::{Observer, OperatorEvent, OperatorInfo, OperatorResults};
-use super::runtime::Runtime;
+use super::runtime::{Runtime, Taken};
 use super::tail::Tail;
 use super::tensors::Tensors;
 use crate::model::{Graph, Model};
@@ -262,11 +262,20 @@ impl Program {
             Action::Kernel(kernel) => kernel.memory().packed,
             _ => 0,
         });
-        own.sum::<usize>() + self.programs().map(Self::total_packed_bytes).sum::<usize>()
+        let tail = self.tail.iter().map(|tail| tail.packed_bytes());
+        own.chain(tail).sum::<usize>()
+            + self.programs().map(Self::total_packed_bytes).sum::<usize>()
     }
 
     /// Bytes counted for it and the programs it runs.
-    pub(super) fn total_memory(&self) -> usize {
+    pub(super) fn taken(&self) -> Taken {
+        Taken {
+            tensors: self.total_memory(),
+            packed: self.total_packed_bytes(),
+        }
+    }
+
+    fn total_memory(&self) -> usize {
         self.memory + self.programs().map(Self::total_memory).sum::<usize>()
     }
 

@@ -12,6 +12,10 @@ use crate::tensor::Shape;
 /// runs it: as many as a model file can hold. A few subgraphs that run one another twice would be more.
 pub(super) const MAX_OPERATORS: usize = 200_000;
 
+/// The operators of an interpreter that are prepared thoroughly: more than models for edge devices have, and a second or two
+/// in all.
+const THOROUGH_OPERATORS: usize = 2_000;
+
 /// What a program costs beside its operators, counted in operators.
 const PROGRAM: usize = 100;
 
@@ -42,6 +46,8 @@ pub(super) struct Runtime {
     pub(super) workers: Workers,
     /// Operators prepared since the count began.
     operators: usize,
+    /// Operators that may still be prepared thoroughly.
+    thorough: usize,
 }
 
 impl Runtime {
@@ -52,24 +58,42 @@ impl Runtime {
         delegates: Vec<Box<dyn Delegate>>,
     ) -> Self {
         let subgraphs = model.graph().subgraphs().len();
+        // Kernels pack weights once, in words of at most four bytes for each half a byte of the file; operators that share
+        // weights pack them each.
+        let packed_limit = limits
+            .arena
+            .saturating_add(model.graph().file().len().saturating_mul(8));
         Self {
             variables: Variables::new(model.graph().variables(), limits.arena),
             model,
             settings: Settings {
                 memory: limits.arena,
+                thorough: false,
                 ..settings
             },
+            thorough: THOROUGH_OPERATORS,
             limits,
             delegates,
             runners: (0..subgraphs).map(|_| None).collect(),
             initialised: vec![false; subgraphs],
             memory: Memory {
-                used: 0,
+                used: Taken::default(),
                 limit: limits.arena,
+                packed_limit,
             },
             budget: Budget::new(&limits),
             workers: Workers::new(settings.threads, settings.kernels),
             operators: 0,
+        }
+    }
+
+    /// What to prepare the next operator with.
+    pub(super) fn next_settings(&mut self) -> Settings {
+        let thorough = self.thorough > 0;
+        self.thorough = self.thorough.saturating_sub(1);
+        Settings {
+            thorough,
+            ..self.settings
         }
     }
 
@@ -107,11 +131,30 @@ impl Runtime {
     }
 }
 
+/// Bytes of a program.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Taken {
+    /// Its arena and the constants computed for it.
+    pub(super) tensors: usize,
+    /// What its kernels packed.
+    pub(super) packed: usize,
+}
+
+impl std::iter::Sum for Taken {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::default(), |sum, taken| Self {
+            tensors: sum.tensors + taken.tensors,
+            packed: sum.packed + taken.packed,
+        })
+    }
+}
+
 /// Bytes taken of those that may be.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Memory {
-    used: usize,
+    used: Taken,
     limit: usize,
+    packed_limit: usize,
 }
 
 /// More bytes are asked for than may be taken.
@@ -123,19 +166,27 @@ pub(super) struct Exceeded {
 
 impl Memory {
     pub(super) fn take(&mut self, bytes: usize) -> Result<(), Exceeded> {
-        let used = self.used.saturating_add(bytes);
-        if used > self.limit {
-            return Err(Exceeded {
-                bytes: used,
-                limit: self.limit,
-            });
-        }
-        self.used = used;
+        self.used.tensors = within(self.used.tensors, bytes, self.limit)?;
         Ok(())
     }
 
-    pub(super) fn give_back(&mut self, bytes: usize) {
-        self.used = self.used.saturating_sub(bytes);
+    pub(super) fn take_packed(&mut self, bytes: usize) -> Result<(), Exceeded> {
+        self.used.packed = within(self.used.packed, bytes, self.packed_limit)?;
+        Ok(())
+    }
+
+    pub(super) fn give_back(&mut self, taken: Taken) {
+        let used = &mut self.used;
+        used.tensors = used.tensors.saturating_sub(taken.tensors);
+        used.packed = used.packed.saturating_sub(taken.packed);
+    }
+}
+
+fn within(used: usize, more: usize, limit: usize) -> Result<usize, Exceeded> {
+    let bytes = used.saturating_add(more);
+    match bytes <= limit {
+        true => Ok(bytes),
+        false => Err(Exceeded { bytes, limit }),
     }
 }
 

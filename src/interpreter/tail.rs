@@ -10,7 +10,7 @@ use super::observer::{Observer, OperatorEvent, OperatorInfo};
 use super::prepare::build_control_during_inference;
 use super::program::{Action, Program};
 use super::resolve::Runner;
-use super::runtime::{Runtime, work};
+use super::runtime::{Runtime, Taken, work};
 use crate::model::{Model, OperatorKind, Subgraph};
 use crate::ops::{
     EvalError, KernelIo, Node, Operand, Place, PrepareError, Prepared, RunsOn, StepOperands,
@@ -44,6 +44,13 @@ struct TailStep {
     prepared: Prepared,
     control: Option<Control>,
     places: StepOperands,
+}
+
+impl TailStep {
+    fn packed_bytes(&self) -> usize {
+        let kernel = self.prepared.kernel.as_ref();
+        kernel.map_or(0, |kernel| kernel.memory().packed)
+    }
 }
 
 struct Live {
@@ -98,6 +105,15 @@ impl Tail {
             });
         }
         tail
+    }
+
+    /// Bytes that the kernels prepared last have packed.
+    pub(super) fn packed_bytes(&self) -> usize {
+        self.prepared
+            .iter()
+            .flatten()
+            .map(TailStep::packed_bytes)
+            .sum()
     }
 
     /// Takes back what an earlier inference made of the outputs.
@@ -307,8 +323,11 @@ impl Tail {
                 return Err(failed(error.into()));
             }
             let below = last.control.iter().flat_map(Control::programs);
-            let memory = below.map(Program::total_memory).sum();
-            runtime.memory.give_back(memory);
+            runtime.memory.give_back(below.map(Program::taken).sum());
+            runtime.memory.give_back(Taken {
+                packed: last.packed_bytes(),
+                ..Taken::default()
+            });
         }
         let Some(Runner::Kernel(def)) = runner else {
             let unknown = PrepareError::Attribute {
@@ -322,6 +341,12 @@ impl Tail {
         let node = Node::new(graph, index, number, &current).expect("operators were counted");
         let prepared =
             (def.prepare)(&node, &runtime.settings).map_err(|source| failed(source.into()))?;
+        let packed = prepared
+            .kernel
+            .as_ref()
+            .map(|kernel| kernel.memory().packed);
+        let packed = runtime.memory.take_packed(packed.unwrap_or(0));
+        packed.map_err(|exceeded| failed(exceeded.into()))?;
         let is_general = !current.was_asked();
         let control = match prepared.control {
             Some(flow) => {

@@ -92,7 +92,11 @@ fn prepare<const SUB: bool>(
         }
     };
     let fast = |step: &Rescaled, element| {
-        let problem = step.bytes(element, SUB, broadcast.output().count())?;
+        let count = match settings.thorough {
+            true => broadcast.output().count(),
+            false => 0,
+        };
+        let problem = step.bytes(element, SUB, count)?;
         fast_add_sub(&problem, &broadcast, settings)
     };
     Ok(match left.ty {

@@ -231,7 +231,7 @@ impl fmt::Display for EvalError {
             Self::Prepare { source } => source.fmt(f),
             Self::Memory { bytes, limit } => write!(
                 f,
-                "the inference needs {bytes} bytes for its tensors, the limit is {limit}; raise it with arena_limit if the model is trusted"
+                "the inference needs {bytes} bytes for its tensors or for weights that operators pack, the limit is {limit}; raise it with arena_limit if the model is trusted"
             ),
             Self::Work { limit } => write!(
                 f,

@@ -20,6 +20,8 @@ pub struct Settings {
     pub threads: usize,
     /// The most bytes that an operator may take for itself where they follow from what the model computes.
     pub memory: usize,
+    /// Whether preparing may take a millisecond where an inference gains by it. Interpreters grant it to a number of operators.
+    pub thorough: bool,
 }
 
 impl Settings {
@@ -43,6 +45,7 @@ impl Default for Settings {
             kernels: KernelChoice::default(),
             threads: 1,
             memory: usize::MAX,
+            thorough: true,
         }
     }
 }

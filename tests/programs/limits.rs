@@ -1,4 +1,4 @@
-use crate::model_builder::{Model, Operator, Subgraph, doubling};
+use crate::model_builder::{INT8, INT32, Model, Operator, Subgraph, Tensor, doubling};
 use crate::models::{
     LESS, PAD, UNIQUE, constant, count, initial, numbers_below, once, repeat, tensor, verdict,
 };
@@ -135,7 +135,7 @@ fn variables_keep_the_memory_limit() {
     let error = Interpreter::builder(&model).arena_limit(3999).build().err();
     assert_eq!(
         error.expect("too much").to_string(),
-        "the model needs 4000 bytes for its tensors, the limit is 3999; raise it with arena_limit if the model is trusted"
+        "the model needs 4000 bytes for its tensors or for weights that operators pack, the limit is 3999; raise it with arena_limit if the model is trusted"
     );
 }
 
@@ -234,5 +234,41 @@ fn memory_to_find_results_of_unknown_size_keeps_the_limit() {
     assert_eq!(
         unique(27_999).expect_err("one byte short").to_string(),
         "operator 0 UNIQUE: the operator needs 28000 bytes for itself, the limit is 27999; raise it with arena_limit if the model is trusted"
+    );
+}
+
+/// Twenty convolutions share 64 KiB of weights, which each of them packs.
+#[test]
+#[cfg_attr(miri, ignore = "packs 1.2 MiB")]
+fn weights_that_operators_share_are_packed_within_a_limit() {
+    let picture = || Tensor::new("", INT8, &[1, 1, 1, 256]).quantized(1.0, 0);
+    let weights = Tensor::new("", INT8, &[256, 1, 1, 256]).quantized(0.01, 0);
+    let bias = Tensor::new("", INT32, &[256]).quantized(0.01, 0);
+    let chain = |length: i32| {
+        let mut tensors = vec![
+            weights.clone().constant(&[1; 256 * 256]),
+            bias.clone().constant(&[0; 256 * 4]),
+        ];
+        tensors.extend((0..=length).map(|_| picture()));
+        load(&Model {
+            tensors,
+            operators: (2..length + 2)
+                .map(|from| Operator::conv_2d(&[from, 0, 1], from + 1))
+                .collect(),
+            inputs: vec![2],
+            outputs: vec![length + 2],
+            ..Model::default()
+        })
+    };
+    let built = |length| {
+        let model = chain(length);
+        Interpreter::builder(&model).arena_limit(4096).build().err()
+    };
+    assert!(built(3).is_none());
+    // Eight bytes for each of some 70 KiB, and 20 times 64 KiB at least.
+    let text = built(20).expect("too much").to_string();
+    assert!(
+        text.ends_with("raise it with arena_limit if the model is trusted"),
+        "{text}"
     );
 }

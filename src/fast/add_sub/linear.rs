@@ -126,9 +126,9 @@ impl Linear {
                     most = most.min(begin + (1 << self.shift) - 1);
                 }
             }
-        }
-        if least > most {
-            return None;
+            if least > most {
+                return None;
+            }
         }
         // One result for every pair leaves it open on one side.
         let rest = match (least, most) {

@@ -24,7 +24,8 @@ pub struct AddSub {
     pub output: (i32, QuantizedMultiplier),
     /// The lowest and the highest result.
     pub clamp: (i32, i32),
-    /// How many results an inference has: whether it pays to look for a shorter way to them.
+    /// How many results an inference has, which tells whether it pays to look for a shorter way to them; 0 where preparing
+    /// has to be quick.
     pub count: usize,
 }
 
