@@ -40,8 +40,17 @@ const LONGEST_NOTE: u64 = 512;
 #[derive(Debug)]
 pub struct DeviceLock {
     device: String,
-    /// Locked as long as it is open.
-    _file: File,
+    file: File,
+}
+
+impl Drop for DeviceLock {
+    /// Closing the file would not do: a child that another thread has just forked has it open until its program starts, and
+    /// the lock with it.
+    fn drop(&mut self) {
+        if let Err(error) = self.file.unlock() {
+            log::debug!("lock of {}: {error}", self.device);
+        }
+    }
 }
 
 impl DeviceLock {
@@ -145,7 +154,7 @@ impl DeviceLock {
         }
         Ok(Self {
             device: device.to_string(),
-            _file: file,
+            file,
         })
     }
 }
