@@ -306,6 +306,8 @@ mod tests {
         assert!(!holder.command.is_empty());
         // Another device is another lock.
         let _other = DeviceLock::acquire_in("/sys/bus/usb/devices/2-2", &directories).unwrap();
+        // As a child has the file open that was forked and has not started its program.
+        let _copy = first.file.try_clone().unwrap();
         drop(first);
         DeviceLock::acquire_in(STICK, &directories).unwrap();
     }
