@@ -3,7 +3,7 @@
 use super::DepthwiseConv2d;
 use crate::fast::aligned::Aligned;
 use crate::fast::lanes::channelwise::{MOST_TAPS, Tap, Windows};
-use crate::fast::lanes::sliding::{FEWEST, POSITIONS, Sliding, Weights, group};
+use crate::fast::lanes::sliding::{FEWEST, Sliding, Weights, group};
 use crate::fast::lanes::{Lanes, Work};
 use crate::fast::stage::StageVectors;
 use crate::fast::{ConvKernel, Operands, Part, Window, Workspace};
@@ -99,10 +99,7 @@ impl<L: Lanes> Packed<L> {
         }
         if this.slides {
             let zero = this.padding[0] ^ this.flip();
-            let stride = if this.halves() { 2 } else { p.columns.stride };
-            // Two neighbouring windows that stand for one position read a column more.
-            let columns = (POSITIONS - 1) * stride + reach(&p.columns) + 1;
-            this.slid_padding = vec![zero; columns * channels].into();
+            this.slid_padding = vec![zero; MOST_REACH * channels].into();
         }
         this
     }
@@ -187,11 +184,10 @@ impl<L: Lanes> Work for Run<'_, L> {
                 false => self.packed.columns.stride,
             };
             return match (taps, stride) {
-                ([3, 3], 1) if self.packed.is_dilated() => self.slide::<3, 3, 1, true>(),
-                ([3, 3], 1) => self.slide::<3, 3, 1, false>(),
-                ([3, 3], _) => self.slide::<3, 3, 2, false>(),
-                (_, 1) => self.slide::<5, 5, 1, false>(),
-                _ => self.slide::<5, 5, 2, false>(),
+                ([3, 3], 1) => self.slide::<3, 3, 1>(),
+                ([3, 3], _) => self.slide::<3, 3, 2>(),
+                (_, 1) => self.slide::<5, 5, 1>(),
+                _ => self.slide::<5, 5, 2>(),
             };
         }
         match self.packed.rows.taps * self.packed.columns.taps {
@@ -202,10 +198,8 @@ impl<L: Lanes> Work for Run<'_, L> {
     }
 }
 
-/// Input positions from a window's first tap to behind its last.
-fn reach(window: &Window) -> usize {
-    (window.taps - 1) * window.dilation + 1
-}
+/// Columns that windows side by side read at most.
+const MOST_REACH: usize = Sliding::<5, 5, 2>::REACH + 1;
 
 impl<L: Lanes> Run<'_, L> {
     #[inline(always)]
@@ -233,9 +227,7 @@ impl<L: Lanes> Run<'_, L> {
 impl<L: Lanes> Run<'_, L> {
     /// Windows side by side, row after row of the output.
     #[inline(always)]
-    fn slide<const ROWS: usize, const COLUMNS: usize, const STRIDE: usize, const DILATED: bool>(
-        mut self,
-    ) {
+    fn slide<const ROWS: usize, const COLUMNS: usize, const STRIDE: usize>(mut self) {
         let p = self.packed;
         let [height, width] = [p.rows.output, p.columns.output];
         let (mut position, end) = (self.part.rows.start, self.part.rows.end);
@@ -273,12 +265,11 @@ impl<L: Lanes> Run<'_, L> {
                     }
                     None => (Weights::Words(p.weights.slice(), p.signed), &p.bias),
                 };
-                let sliding = Sliding::<ROWS, COLUMNS, STRIDE, DILATED> {
+                let sliding = Sliding::<ROWS, COLUMNS, STRIDE> {
                     rows: padded.rows(batch, inputs, x * p.columns.stride),
                     padded: inputs.map(|row| row.is_none()),
                     channels: windows * p.channels,
                     column: p.channels,
-                    dilation: p.columns.dilation,
                     weights,
                     bias: bias.slice(),
                     stage: p.stage.view(),
@@ -297,7 +288,7 @@ struct PaddedRows<'a, L: Lanes, const ROWS: usize> {
     input: &'a [u8],
     /// The batch and the row that each of the `rows` holds.
     held: [Option<(usize, usize)>; ROWS],
-    /// Row `y` of the picture stands at `y % ROWS` or, where rows of taps are no neighbours, at the number of its row of taps.
+    /// Row `y` of the picture stands at `y % ROWS`.
     rows: &'a mut [u8],
 }
 
@@ -307,19 +298,13 @@ impl<L: Lanes, const ROWS: usize> PaddedRows<'_, L, ROWS> {
     fn rows(&mut self, batch: usize, rows: [Option<usize>; ROWS], column: usize) -> [&[u8]; ROWS] {
         let p = self.packed;
         let len = p.padded_width() * p.channels;
-        let place = |tap: usize, row: usize| match p.rows.dilation {
-            1 => row % ROWS,
-            _ => tap,
-        };
-        for (tap, row) in rows.into_iter().enumerate() {
-            let Some(row) = row else { continue };
-            let place = place(tap, row);
-            if self.held[place] == Some((batch, row)) {
+        for row in rows.into_iter().flatten() {
+            if self.held[row % ROWS] == Some((batch, row)) {
                 continue;
             }
-            self.held[place] = Some((batch, row));
+            self.held[row % ROWS] = Some((batch, row));
             let (before, rest) =
-                self.rows[place * len..][..len].split_at_mut(p.columns.before * p.channels);
+                self.rows[row % ROWS * len..][..len].split_at_mut(p.columns.before * p.channels);
             let from = (batch * p.rows.input + row) * p.columns.input * p.channels;
             let inside = rest.len().min(p.columns.input * p.channels);
             let (inside, after) = rest.split_at_mut(inside);
@@ -331,8 +316,8 @@ impl<L: Lanes, const ROWS: usize> PaddedRows<'_, L, ROWS> {
             before.fill(p.slid_padding[0]);
             after.fill(p.slid_padding[0]);
         }
-        std::array::from_fn(|tap| match rows[tap] {
-            Some(row) => &self.rows[place(tap, row) * len..][..len][column * p.channels..],
+        rows.map(|row| match row {
+            Some(row) => &self.rows[row % ROWS * len..][..len][column * p.channels..],
             None => &p.slid_padding,
         })
     }
@@ -341,20 +326,17 @@ impl<L: Lanes, const ROWS: usize> PaddedRows<'_, L, ROWS> {
 impl<L: Lanes> Packed<L> {
     /// Whether windows are computed side by side: the filter's shape, and the number of positions and channels, allow it.
     fn can_slide(&self) -> bool {
+        let square = |window: &Window| matches!(window.taps, 3 | 5) && window.dilation == 1;
         let columns = &self.columns;
         let suits = match self.halves() {
-            true => columns.stride == 1 && columns.output.is_multiple_of(2) && !self.is_dilated(),
-            false => self.channels.is_multiple_of(2 * L::N),
+            true => columns.stride == 1 && columns.output.is_multiple_of(2),
+            false => self.channels.is_multiple_of(2 * L::N) && matches!(columns.stride, 1 | 2),
         };
         let windows = if self.halves() { 2 } else { 1 };
-        let shape = match (columns.taps, columns.stride) {
-            (3, 1) => true,
-            (3 | 5, 1 | 2) => !self.is_dilated(),
-            _ => false,
-        };
         L::SLIDES
+            && square(&self.rows)
+            && square(columns)
             && self.rows.taps == columns.taps
-            && shape
             && columns.output >= FEWEST * windows
             && suits
     }
@@ -362,11 +344,6 @@ impl<L: Lanes> Packed<L> {
     /// Whether the channels of two neighbouring windows fill a block.
     fn halves(&self) -> bool {
         self.channels == L::N
-    }
-
-    /// Whether taps are no neighbours.
-    fn is_dilated(&self) -> bool {
-        self.rows.dilation > 1 || self.columns.dilation > 1
     }
 
     /// What makes stored bytes those that windows side by side read, by exclusive or.
@@ -379,7 +356,7 @@ impl<L: Lanes> Packed<L> {
 
     /// Columns of a row with its padding.
     fn padded_width(&self) -> usize {
-        (self.columns.output - 1) * self.columns.stride + reach(&self.columns)
+        (self.columns.output - 1) * self.columns.stride + self.columns.taps
     }
 
     /// Neighbouring output positions from (`y`, `x`) of picture `batch` on, as many as `output` has room for. `T` and `MOST` are as

@@ -36,13 +36,7 @@ pub fn group(fits: impl Fn(usize) -> bool) -> usize {
 }
 
 /// Neighbouring windows of `ROWS` by `COLUMNS` taps, `STRIDE` columns apart, none of which reaches over the picture's sides.
-pub struct Sliding<
-    'a,
-    const ROWS: usize,
-    const COLUMNS: usize,
-    const STRIDE: usize,
-    const DILATED: bool,
-> {
+pub struct Sliding<'a, const ROWS: usize, const COLUMNS: usize, const STRIDE: usize> {
     /// By row of taps, what the windows read: bytes of all channels, those of the first window's first column first. In the
     /// padding there are zero points for [`POSITIONS`] windows.
     pub rows: [&'a [u8]; ROWS],
@@ -53,8 +47,6 @@ pub struct Sliding<
     /// Bytes from one column to the next: as many as a position has lanes, or half as many where it stands for two neighbouring
     /// windows of a stride of 1, whose `N` channels fill one block. `STRIDE` is then 2.
     pub column: usize,
-    /// Columns from one tap to the next, where windows are `DILATED`; else 1.
-    pub dilation: usize,
     /// In the order of the lanes.
     pub weights: Weights<'a>,
     /// Added to the sums, in the order of the lanes.
@@ -63,12 +55,15 @@ pub struct Sliding<
     pub stage: StageView<'a>,
 }
 
-impl<const ROWS: usize, const COLUMNS: usize, const STRIDE: usize, const DILATED: bool>
-    Sliding<'_, ROWS, COLUMNS, STRIDE, DILATED>
+impl<const ROWS: usize, const COLUMNS: usize, const STRIDE: usize>
+    Sliding<'_, ROWS, COLUMNS, STRIDE>
 {
     const TAPS: usize = ROWS * COLUMNS;
     /// Weights of a channel as words, which are pairs.
     const WORDS: usize = Self::TAPS.div_ceil(2) * 2;
+    /// Columns that [`POSITIONS`] windows read.
+    pub const REACH: usize = (POSITIONS - 1) * STRIDE + COLUMNS;
+
     /// Computes as many positions as `output` has room for, at least [`FEWEST`].
     #[inline(always)]
     pub fn run<L: Lanes>(&self, lanes: L, output: &mut [u8]) {
@@ -111,15 +106,13 @@ impl<const ROWS: usize, const COLUMNS: usize, const STRIDE: usize, const DILATED
         products: impl Fn(usize) -> P,
     ) {
         let channels = self.channels;
-        let dilation = if DILATED { self.dilation } else { 1 };
         let positions = output.len() / channels;
         // What the pointers below read.
         assert!(positions >= FEWEST && output.len() == positions * channels);
         assert!(channels.is_multiple_of(2 * L::N));
         for (row, padded) in self.rows.iter().zip(self.padded) {
             let last = if padded { POSITIONS } else { positions } - 1;
-            let columns = last * STRIDE + (COLUMNS - 1) * dilation;
-            assert!(row.len() >= columns * self.column + channels);
+            assert!(row.len() >= (last * STRIDE + COLUMNS - 1) * self.column + channels);
         }
         let output = output.as_mut_ptr();
         let steps = self
@@ -137,7 +130,6 @@ impl<const ROWS: usize, const COLUMNS: usize, const STRIDE: usize, const DILATED
             let block = Block {
                 channels,
                 column: self.column,
-                dilation,
                 products: products(number),
                 bias: [lanes.load_sums(bias), lanes.load_sums(&bias[L::N..])],
                 scales: self.stage.at(lanes, first),
@@ -153,7 +145,7 @@ impl<const ROWS: usize, const COLUMNS: usize, const STRIDE: usize, const DILATED
                 let position = position.min(positions - POSITIONS);
                 // SAFETY: rows and results go on for so many positions, as asserted.
                 unsafe {
-                    block.positions::<POSITIONS, ROWS, COLUMNS, STRIDE, DILATED>(
+                    block.positions::<POSITIONS, ROWS, COLUMNS, STRIDE>(
                         lanes,
                         rows(position),
                         to(position),
@@ -164,7 +156,7 @@ impl<const ROWS: usize, const COLUMNS: usize, const STRIDE: usize, const DILATED
                 let position = position.min(positions - FEWEST);
                 // SAFETY: as above.
                 unsafe {
-                    block.positions::<FEWEST, ROWS, COLUMNS, STRIDE, DILATED>(
+                    block.positions::<FEWEST, ROWS, COLUMNS, STRIDE>(
                         lanes,
                         rows(position),
                         to(position),
@@ -203,15 +195,16 @@ impl<L: Lanes, const SIGNED: bool> Products<L> for Words<SIGNED> {
         at: impl Fn(usize, usize) -> *const u8,
     ) {
         let block = 2 * L::N;
-        // SAFETY: the caller promises the channels.
-        let words = |tap, position| unsafe { lanes.load_words(at(tap, position), block, SIGNED) };
         for tap in (0..taps).step_by(2) {
             // SAFETY: a block has weights for `taps` rounded up to pairs, `2 * block` a pair.
             let weights = unsafe { lanes.load_word_weights(self.0.wrapping_add(tap * block)) };
             for (position, sums) in sums.iter_mut().enumerate() {
-                let left = words(tap, position);
+                // No closure, which may stay a call and lose the vectors. SAFETY: the caller promises the channels.
+                let left = unsafe { lanes.load_words(at(tap, position), block, SIGNED) };
                 *sums = if tap + 1 < taps {
-                    lanes.tap_pair(*sums, left, words(tap + 1, position), weights)
+                    // SAFETY: as above.
+                    let right = unsafe { lanes.load_words(at(tap + 1, position), block, SIGNED) };
+                    lanes.tap_pair(*sums, left, right, weights)
                 } else {
                     lanes.last_tap(*sums, left, weights)
                 };
@@ -289,8 +282,6 @@ struct Block<'a, L: Lanes, P> {
     channels: usize,
     /// Bytes from one column to the next.
     column: usize,
-    /// See [`Sliding`].
-    dilation: usize,
     products: P,
     bias: [L::Sum; 2],
     scales: Scales<'a, L, 2>,
@@ -308,7 +299,6 @@ impl<L: Lanes, P: Products<L>> Block<'_, L, P> {
         const ROWS: usize,
         const COLUMNS: usize,
         const STRIDE: usize,
-        const DILATED: bool,
     >(
         &self,
         lanes: L,
@@ -317,8 +307,7 @@ impl<L: Lanes, P: Products<L>> Block<'_, L, P> {
     ) {
         let block = 2 * L::N;
         let at = |tap: usize, position: usize| {
-            let dilation = if DILATED { self.dilation } else { 1 };
-            let column = position * STRIDE + tap % COLUMNS * dilation;
+            let column = position * STRIDE + tap % COLUMNS;
             rows[tap / COLUMNS].wrapping_add(column * self.column)
         };
         let mut sums = [self.bias; COUNT];
