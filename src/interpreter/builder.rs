@@ -91,8 +91,8 @@ impl InterpreterBuilder {
     }
 
     /// The most bytes that the arenas and the constants computed at build time may take, [`DEFAULT_ARENA_LIMIT`] unless
-    /// set. Resource variables may take as many again, and so may one operator at a time for what follows from values alone. Weights that
-    /// operators pack may take as many, and eight bytes for each of the file's.
+    /// set. Resource variables may take as many again, and so may one operator at a time for what follows from values
+    /// alone. Weights that operators pack may take as many, and eight bytes for each of the file's.
     pub fn arena_limit(mut self, bytes: usize) -> Self {
         self.limits.arena = bytes;
         self

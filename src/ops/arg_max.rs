@@ -64,12 +64,7 @@ fn prepare<const MAX: bool>(
         inner: dims[axis..].iter().product(),
     };
     let shape = Shape::new(&dims)?;
-    let element = match input.ty {
-        T::Int8 => Some(Element8::Int8),
-        T::UInt8 => Some(Element8::UInt8),
-        _ => None,
-    };
-    if let (Some(element), 1) = (element, scan.inner) {
+    if let (Some(element), 1) = (Element8::of(input.ty), scan.inner) {
         let problem = fast::ArgMax {
             element,
             smallest: !MAX,

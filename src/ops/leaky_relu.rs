@@ -105,7 +105,7 @@ fn prepare_prelu(node: &Node<'_>, settings: &Settings) -> Result<Prepared, Prepa
         rounding: settings.profile.rounding(),
     };
     let factor = move |alpha: i32| alpha.wrapping_sub(alpha_zero_point);
-    if let (Some(element), true) = (element(input.ty), alpha.is_constant()) {
+    if let (Some(element), true) = (Element8::of(input.ty), alpha.is_constant()) {
         let stored = alpha.constant_bytes()?.iter();
         let factors: Vec<i32> = stored.map(|&byte| factor(element.value(byte))).collect();
         if let Some(prepared) = step
@@ -126,15 +126,6 @@ fn prepare_prelu(node: &Node<'_>, settings: &Settings) -> Result<Prepared, Prepa
             step.apply(q, factor(alpha.widen()))
         }),
     })
-}
-
-/// The type of the stored bytes, where they are bytes.
-fn element(ty: T) -> Option<Element8> {
-    match ty {
-        T::Int8 => Some(Element8::Int8),
-        T::UInt8 => Some(Element8::UInt8),
-        _ => None,
-    }
 }
 
 /// Source: TFLite `kernels/internal/reference/leaky_relu.h` and `prelu.h`.

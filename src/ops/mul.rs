@@ -91,12 +91,7 @@ fn prepare(node: &Node<'_>, settings: &Settings) -> Result<Prepared, PrepareErro
         rounding: settings.profile.rounding(),
         clamp: quantized_clamp(&output, activation)?,
     };
-    let element = match left.ty {
-        T::UInt8 => Some(Element8::UInt8),
-        T::Int8 => Some(Element8::Int8),
-        _ => None,
-    };
-    let problem = element.and_then(|element| step.bytes(element));
+    let problem = Element8::of(left.ty).and_then(|element| step.bytes(element));
     if let Some(fast) = problem.and_then(|problem| fast_mul(&problem, &broadcast, settings)) {
         return Ok(fast);
     }

@@ -26,9 +26,8 @@ impl<'a> Constants<'a> {
         bias: Option<&NodeTensor<'a>>,
     ) -> Result<Option<Self>, PrepareError> {
         let element = |ty| match ty {
-            TensorType::Int8 | TensorType::Int4 => Some(Element8::Int8),
-            TensorType::UInt8 => Some(Element8::UInt8),
-            _ => None,
+            TensorType::Int4 => Some(Element8::Int8),
+            ty => Element8::of(ty),
         };
         let constant = scaled.filter.is_constant() && bias.is_none_or(NodeTensor::is_constant);
         let (Some(activations), Some(weights), true) = (
