@@ -1,6 +1,6 @@
 //! Operators that combine two tensors of bytes element by element.
 
-use super::lanes::Lanes;
+use super::lanes::{Lanes, Work};
 
 /// A prepared combination of two operands.
 pub trait BinaryKernel: Send + Sync {
@@ -8,6 +8,62 @@ pub trait BinaryKernel: Send + Sync {
     fn name(&self) -> &'static str;
     /// Computes as many results as `output` has room for; operands are as long.
     fn run(&self, left: &[u8], right: &[u8], output: &mut [u8]);
+}
+
+/// A combination as lanes compute it: what it needs, prepared.
+pub trait Elements<L: Lanes>: Send + Sync {
+    /// As [`BinaryKernel::run`]; implementations are `#[inline(always)]`.
+    fn run(&self, lanes: L, operands: [&[u8]; 2], output: &mut [u8]);
+}
+
+/// The kernel of `elements` for some lanes.
+pub struct Vectors<L: Lanes, E> {
+    name: &'static str,
+    lanes: L,
+    elements: E,
+}
+
+impl<L: Lanes, E: Elements<L> + 'static> Vectors<L, E> {
+    pub fn boxed(name: &'static str, lanes: L, elements: E) -> Box<dyn BinaryKernel> {
+        Box::new(Self {
+            name,
+            lanes,
+            elements,
+        })
+    }
+}
+
+impl<L: Lanes, E: Elements<L>> BinaryKernel for Vectors<L, E> {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn run(&self, left: &[u8], right: &[u8], output: &mut [u8]) {
+        self.lanes.run(Run {
+            vectors: self,
+            operands: [left, right],
+            output,
+        });
+    }
+}
+
+/// One call of [`BinaryKernel::run`].
+struct Run<'a, L: Lanes, E> {
+    vectors: &'a Vectors<L, E>,
+    operands: [&'a [u8]; 2],
+    output: &'a mut [u8],
+}
+
+impl<L: Lanes, E: Elements<L>> Work for Run<'_, L, E> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<M: Lanes>(self, _: M) {
+        let Vectors {
+            lanes, elements, ..
+        } = self.vectors;
+        elements.run(*lanes, self.operands, self.output);
+    }
 }
 
 /// How a block of words is combined with another.

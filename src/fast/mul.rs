@@ -1,7 +1,7 @@
 //! Products of bytes.
 
-use super::binary::{BinaryKernel, Combine, combine};
-use super::lanes::{Lanes, Work, for_each_isa};
+use super::binary::{BinaryKernel, Combine, Elements, Vectors, combine};
+use super::lanes::{Lanes, for_each_isa};
 use super::{Element8, Primitive, Variant};
 use crate::fixedpoint::QuantizedMultiplier;
 
@@ -45,65 +45,33 @@ fn prepare<L: Lanes>(name: &'static str, problem: &Mul) -> Option<Box<dyn Binary
     // What vectors cannot double, and differences that do not fit 16 bits.
     let stored = |zero: &i32| (-128..256).contains(zero);
     let suits = problem.output.1.multiplier != i32::MIN && problem.zero_points.iter().all(stored);
-    suits.then(|| {
-        Box::new(Vectors {
-            name,
-            lanes,
-            problem: *problem,
-        }) as Box<dyn BinaryKernel>
-    })
+    suits.then(|| Vectors::boxed(name, lanes, *problem))
 }
 
-struct Vectors<L: Lanes> {
-    name: &'static str,
-    lanes: L,
-    problem: Mul,
-}
-
-impl<L: Lanes> BinaryKernel for Vectors<L> {
-    fn name(&self) -> &'static str {
-        self.name
-    }
-
-    fn run(&self, left: &[u8], right: &[u8], output: &mut [u8]) {
-        self.lanes.run(Run {
-            vectors: self,
-            operands: [left, right],
-            output,
-        });
-    }
-}
-
-/// One call of [`BinaryKernel::run`].
-struct Run<'a, L: Lanes> {
-    vectors: &'a Vectors<L>,
-    operands: [&'a [u8]; 2],
-    output: &'a mut [u8],
-}
-
-impl<L: Lanes> Work for Run<'_, L> {
-    type Output = ();
-
+impl<L: Lanes> Elements<L> for Mul {
     #[inline(always)]
-    fn run<M: Lanes>(self, _: M) {
-        let problem = &self.vectors.problem;
-        let right = problem.output.1.shift < 0;
-        match (problem.element.is_signed(), right) {
-            (true, true) => self.elements::<true, true>(),
-            (true, false) => self.elements::<true, false>(),
-            (false, true) => self.elements::<false, true>(),
-            (false, false) => self.elements::<false, false>(),
+    fn run(&self, lanes: L, operands: [&[u8]; 2], output: &mut [u8]) {
+        let right = self.output.1.shift < 0;
+        match (self.element.is_signed(), right) {
+            (true, true) => self.elements::<L, true, true>(lanes, operands, output),
+            (true, false) => self.elements::<L, true, false>(lanes, operands, output),
+            (false, true) => self.elements::<L, false, true>(lanes, operands, output),
+            (false, false) => self.elements::<L, false, false>(lanes, operands, output),
         }
     }
 }
 
-impl<L: Lanes> Run<'_, L> {
+impl Mul {
     #[inline(always)]
-    fn elements<const SIGNED: bool, const RIGHT: bool>(self) {
-        let (lanes, p) = (self.vectors.lanes, &self.vectors.problem);
-        let scale = Scale::<L, RIGHT>::new(lanes, p);
-        let limits = lanes.limits(p.clamp.0, p.clamp.1);
-        combine::<L, SIGNED>(lanes, &scale, limits, self.operands, self.output);
+    fn elements<L: Lanes, const SIGNED: bool, const RIGHT: bool>(
+        &self,
+        lanes: L,
+        operands: [&[u8]; 2],
+        output: &mut [u8],
+    ) {
+        let scale = Scale::<L, RIGHT>::new(lanes, self);
+        let limits = lanes.limits(self.clamp.0, self.clamp.1);
+        combine::<L, SIGNED>(lanes, &scale, limits, operands, output);
     }
 }
 

@@ -1,7 +1,7 @@
 //! PRELU of bytes: numbers below zero are multiplied by the factor of their channel.
 
 use super::aligned::Aligned;
-use super::lanes::{Lanes, MOST_SUMS, Work, for_each_isa};
+use super::lanes::{Lanes, Work, for_each_isa, same_pair};
 use super::{Element8, Primitive, Variant};
 use crate::fixedpoint::QuantizedMultiplier;
 
@@ -98,14 +98,12 @@ impl<L: Lanes> Vectors<L> {
         let blocks = period.div_ceil(block);
         let mut factors = vec![0i16; blocks * 2 * block];
         let mut offsets = vec![0i32; blocks * block];
-        let mut ones = [0i16; 4 * MOST_SUMS];
         for (lane, offset) in offsets.iter_mut().enumerate() {
             let (first, within) = (lane / block * block, lane % block);
             let element = first + L::block_order(within / L::N, within % L::N);
             let factor = problem.factors[element % channels];
             factors[2 * first + L::pair_order(within, 0)] = factor as i16;
             *offset = problem.input_zero_point.wrapping_mul(factor).wrapping_neg();
-            ones[L::pair_order(within, 0)] = 1;
         }
         Self {
             name,
@@ -117,7 +115,7 @@ impl<L: Lanes> Vectors<L> {
             period,
             factors: Aligned::of(&factors),
             offsets: Aligned::of(&offsets),
-            ones: Aligned::of(&ones),
+            ones: same_pair::<L>([1, 0]),
         }
     }
 }

@@ -6,8 +6,8 @@
 
 use super::AddSub;
 use crate::fast::aligned::Aligned;
-use crate::fast::binary::{BinaryKernel, Combine, combine};
-use crate::fast::lanes::{Lanes, MOST_SUMS, Work};
+use crate::fast::binary::{BinaryKernel, Combine, Elements, Vectors, combine};
+use crate::fast::lanes::{Lanes, same_pair};
 
 /// Results of an inference from which on trying every pair of bytes pays: a few dozen inferences make up for it.
 const FEWEST_RESULTS: usize = 2048;
@@ -32,24 +32,21 @@ pub(super) fn prepare<L: Lanes>(
     }
     let function = Linear::new(problem)?;
     let weights = |part: fn(i32) -> i32| {
-        let mut weights = [0i16; 4 * MOST_SUMS];
-        for lane in 0..2 * L::N {
-            for (tap, &multiplier) in function.multipliers.iter().enumerate() {
-                weights[L::pair_order(lane, tap)] = part(multiplier) as i16;
-            }
-        }
-        Aligned::of(&weights)
+        same_pair::<L>(
+            function
+                .multipliers
+                .map(|multiplier| part(multiplier) as i16),
+        )
     };
-    Some(Box::new(Vectors {
-        name,
-        lanes,
+    let shifted = Shifted {
         signed: problem.element.is_signed(),
         high: weights(|multiplier| multiplier >> LOW_BITS),
         low: weights(|multiplier| multiplier & ((1 << LOW_BITS) - 1)),
         rest: function.rest,
         shift: function.shift,
         clamp: problem.clamp,
-    }))
+    };
+    Some(Vectors::boxed(name, lanes, shifted))
 }
 
 /// `(left * multipliers[0] + right * multipliers[1] + rest) >> shift`, then limited, of stored bytes.
@@ -145,9 +142,8 @@ impl Linear {
     }
 }
 
-struct Vectors<L: Lanes> {
-    name: &'static str,
-    lanes: L,
+/// A [`Linear`] function for lanes.
+struct Shifted {
     signed: bool,
     /// Parts of the multipliers, as weights of a pair of taps.
     high: Aligned,
@@ -157,45 +153,21 @@ struct Vectors<L: Lanes> {
     clamp: (i32, i32),
 }
 
-impl<L: Lanes> BinaryKernel for Vectors<L> {
-    fn name(&self) -> &'static str {
-        self.name
-    }
-
-    fn run(&self, left: &[u8], right: &[u8], output: &mut [u8]) {
-        self.lanes.run(Run {
-            vectors: self,
-            operands: [left, right],
-            output,
-        });
-    }
-}
-
-/// One call of [`BinaryKernel::run`].
-struct Run<'a, L: Lanes> {
-    vectors: &'a Vectors<L>,
-    operands: [&'a [u8]; 2],
-    output: &'a mut [u8],
-}
-
-impl<L: Lanes> Work for Run<'_, L> {
-    type Output = ();
-
+impl<L: Lanes> Elements<L> for Shifted {
     #[inline(always)]
-    fn run<M: Lanes>(self, _: M) {
-        let (v, lanes) = (self.vectors, self.vectors.lanes);
+    fn run(&self, lanes: L, operands: [&[u8]; 2], output: &mut [u8]) {
         let sums = Sums {
-            high: lanes.pair_weights(v.high.slice()),
-            low: lanes.pair_weights(v.low.slice()),
-            rest: lanes.splat_sum(v.rest),
+            high: lanes.pair_weights(self.high.slice()),
+            low: lanes.pair_weights(self.low.slice()),
+            rest: lanes.splat_sum(self.rest),
             left: lanes.splat_sum(LOW_BITS as i32),
-            right: lanes.splat_sum(v.shift as i32),
+            right: lanes.splat_sum(self.shift as i32),
             none: lanes.splat_sum(0),
         };
-        let limits = lanes.limits(v.clamp.0, v.clamp.1);
-        match v.signed {
-            true => combine::<L, true>(lanes, &sums, limits, self.operands, self.output),
-            false => combine::<L, false>(lanes, &sums, limits, self.operands, self.output),
+        let limits = lanes.limits(self.clamp.0, self.clamp.1);
+        match self.signed {
+            true => combine::<L, true>(lanes, &sums, limits, operands, output),
+            false => combine::<L, false>(lanes, &sums, limits, operands, output),
         }
     }
 }

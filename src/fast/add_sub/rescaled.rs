@@ -2,8 +2,8 @@
 
 use super::AddSub;
 use crate::fast::aligned::Aligned;
-use crate::fast::binary::{BinaryKernel, Combine, combine};
-use crate::fast::lanes::{Lanes, MOST_SUMS, Work};
+use crate::fast::binary::{BinaryKernel, Combine, Elements, Vectors, combine};
+use crate::fast::lanes::{Lanes, same_pair};
 use crate::fixedpoint::QuantizedMultiplier;
 
 /// The kernel; `None` where vectors do not know a multiplier.
@@ -19,71 +19,45 @@ pub(super) fn prepare<L: Lanes>(
         .all(|m| m.multiplier != i32::MIN)
         && left.shift <= 0
         && right.shift <= 0;
-    let mut ones = [0i16; 4 * MOST_SUMS];
-    for lane in 0..2 * L::N {
-        ones[L::pair_order(lane, 0)] = 1;
-    }
     suits.then(|| {
-        Box::new(Vectors {
-            name,
-            lanes,
+        let rescaled = Rescaled {
             problem: *problem,
-            ones: Aligned::of(&ones),
-        }) as Box<dyn BinaryKernel>
+            ones: same_pair::<L>([1, 0]),
+        };
+        Vectors::boxed(name, lanes, rescaled)
     })
 }
 
-struct Vectors<L: Lanes> {
-    name: &'static str,
-    lanes: L,
+struct Rescaled {
     problem: AddSub,
     /// Weights of a pair of taps that leave words as they are: 1 and 0.
     ones: Aligned,
 }
 
-impl<L: Lanes> BinaryKernel for Vectors<L> {
-    fn name(&self) -> &'static str {
-        self.name
-    }
-
-    fn run(&self, left: &[u8], right: &[u8], output: &mut [u8]) {
-        self.lanes.run(Run {
-            vectors: self,
-            operands: [left, right],
-            output,
-        });
-    }
-}
-
-/// One call of [`BinaryKernel::run`].
-struct Run<'a, L: Lanes> {
-    vectors: &'a Vectors<L>,
-    operands: [&'a [u8]; 2],
-    output: &'a mut [u8],
-}
-
-impl<L: Lanes> Work for Run<'_, L> {
-    type Output = ();
-
+impl<L: Lanes> Elements<L> for Rescaled {
     #[inline(always)]
-    fn run<M: Lanes>(self, _: M) {
-        let problem = &self.vectors.problem;
-        match (problem.element.is_signed(), problem.subtract) {
-            (true, false) => self.elements::<true, false>(),
-            (true, true) => self.elements::<true, true>(),
-            (false, false) => self.elements::<false, false>(),
-            (false, true) => self.elements::<false, true>(),
+    fn run(&self, lanes: L, operands: [&[u8]; 2], output: &mut [u8]) {
+        match (self.problem.element.is_signed(), self.problem.subtract) {
+            (true, false) => self.elements::<L, true, false>(lanes, operands, output),
+            (true, true) => self.elements::<L, true, true>(lanes, operands, output),
+            (false, false) => self.elements::<L, false, false>(lanes, operands, output),
+            (false, true) => self.elements::<L, false, true>(lanes, operands, output),
         }
     }
 }
 
-impl<L: Lanes> Run<'_, L> {
+impl Rescaled {
     #[inline(always)]
-    fn elements<const SIGNED: bool, const SUBTRACT: bool>(self) {
-        let (lanes, p) = (self.vectors.lanes, &self.vectors.problem);
-        let scales = Scales::<L, SUBTRACT>::new(lanes, p, self.vectors.ones.slice());
+    fn elements<L: Lanes, const SIGNED: bool, const SUBTRACT: bool>(
+        &self,
+        lanes: L,
+        operands: [&[u8]; 2],
+        output: &mut [u8],
+    ) {
+        let p = &self.problem;
+        let scales = Scales::<L, SUBTRACT>::new(lanes, p, self.ones.slice());
         let limits = lanes.limits(p.clamp.0, p.clamp.1);
-        combine::<L, SIGNED>(lanes, &scales, limits, self.operands, self.output);
+        combine::<L, SIGNED>(lanes, &scales, limits, operands, output);
     }
 }
 

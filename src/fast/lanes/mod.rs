@@ -33,11 +33,23 @@ pub mod sliding;
 pub mod tile;
 
 use super::Isa;
+use super::aligned::Aligned;
 use bytemuck::Pod;
 use tile::WholeTiles;
 
 /// The most sums any vector holds.
 pub const MOST_SUMS: usize = 16;
+
+/// Weights of a pair of taps, the same in every lane, as [`Lanes::pair_weights`] takes them.
+pub fn same_pair<L: Lanes>(pair: [i16; 2]) -> Aligned {
+    let mut weights = [0; 4 * MOST_SUMS];
+    for lane in 0..2 * L::N {
+        for (tap, weight) in pair.into_iter().enumerate() {
+            weights[L::pair_order(lane, tap)] = weight;
+        }
+    }
+    Aligned::of(&weights)
+}
 
 /// A loop to be compiled for an instruction set.
 pub trait Work {
