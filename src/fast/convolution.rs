@@ -1,7 +1,6 @@
 //! What prepared convolutions have in common: bytes in, bytes out, any part of the result at a time.
 
 use super::{Workers, Workspace};
-use crate::tensor::TensorType;
 use std::ops::Range;
 
 /// An element type of one byte.
@@ -14,15 +13,6 @@ pub enum Element8 {
 }
 
 impl Element8 {
-    /// That of stored bytes of type `ty`; `None` of other types.
-    pub fn of(ty: TensorType) -> Option<Self> {
-        match ty {
-            TensorType::Int8 => Some(Self::Int8),
-            TensorType::UInt8 => Some(Self::UInt8),
-            _ => None,
-        }
-    }
-
     /// Whether it is int8.
     pub fn is_signed(self) -> bool {
         self == Self::Int8

@@ -1,12 +1,12 @@
 //! ARG_MAX and ARG_MIN: where along an axis the largest or smallest element stands, the first of equals.
 
 use super::shared::integers;
-use super::shared::{Integers, check, rows};
+use super::shared::{Integers, check, element8, rows};
 use super::{
     EvalError, Kernel, KernelIo, Node, OpDef, PrepareError, Prepared, Settings, TypeRow, Views,
     required,
 };
-use crate::fast::{self, ArgMaxKernel, ArgMaxPrimitive, Element8, Positions};
+use crate::fast::{self, ArgMaxKernel, ArgMaxPrimitive, Positions};
 use crate::model::BuiltinOperator;
 use crate::tensor::{Element, Shape, TensorType as T};
 use std::marker::PhantomData;
@@ -64,7 +64,7 @@ fn prepare<const MAX: bool>(
         inner: dims[axis..].iter().product(),
     };
     let shape = Shape::new(&dims)?;
-    if let (Some(element), 1) = (Element8::of(input.ty), scan.inner) {
+    if let (Some(element), 1) = (element8(input.ty), scan.inner) {
         let problem = fast::ArgMax {
             element,
             smallest: !MAX,
@@ -219,6 +219,7 @@ impl Kernel for FastArgMax {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fast::Element8;
     use crate::fast::Primitive;
     use crate::ops::shared::differential::{Numbers, Ran, assert_all_ran};
 

@@ -1,6 +1,8 @@
 //! LEAKY_RELU and PRELU: numbers below zero are multiplied by a factor, one for all or one per channel.
 
-use super::shared::{Broadcast, Integer, binary, check, fast_prelu, map, symmetric_i16, table};
+use super::shared::{
+    Broadcast, Integer, binary, check, element8, fast_prelu, map, symmetric_i16, table,
+};
 use super::{Node, OpDef, PrepareError, Prepared, Settings, TypeRow};
 use crate::fast::{Element8, Prelu};
 use crate::fixedpoint::{QuantizedMultiplier, Rounding};
@@ -105,7 +107,7 @@ fn prepare_prelu(node: &Node<'_>, settings: &Settings) -> Result<Prepared, Prepa
         rounding: settings.profile.rounding(),
     };
     let factor = move |alpha: i32| alpha.wrapping_sub(alpha_zero_point);
-    if let (Some(element), true) = (Element8::of(input.ty), alpha.is_constant()) {
+    if let (Some(element), true) = (element8(input.ty), alpha.is_constant()) {
         let stored = alpha.constant_bytes()?.iter();
         let factors: Vec<i32> = stored.map(|&byte| factor(element.value(byte))).collect();
         if let Some(prepared) = step

@@ -1,8 +1,8 @@
 //! MUL: the product of two tensors, with broadcasting.
 
 use super::shared::{
-    Broadcast, Integer, binary, check, fast_mul, float_range, fused_activation, integer_range,
-    limit, quantized_clamp, symmetric_i16,
+    Broadcast, Integer, binary, check, element8, fast_mul, float_range, fused_activation,
+    integer_range, limit, quantized_clamp, symmetric_i16,
 };
 use super::{Node, NodeTensor, OpDef, PrepareError, Prepared, Settings, TypeRow};
 use crate::fast::{self, Element8};
@@ -91,7 +91,7 @@ fn prepare(node: &Node<'_>, settings: &Settings) -> Result<Prepared, PrepareErro
         rounding: settings.profile.rounding(),
         clamp: quantized_clamp(&output, activation)?,
     };
-    let problem = Element8::of(left.ty).and_then(|element| step.bytes(element));
+    let problem = element8(left.ty).and_then(|element| step.bytes(element));
     if let Some(fast) = problem.and_then(|problem| fast_mul(&problem, &broadcast, settings)) {
         return Ok(fast);
     }

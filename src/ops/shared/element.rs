@@ -1,6 +1,16 @@
 //! Quantized elements: the reference kernels are written once for all of them.
 
-use crate::tensor::Element;
+use crate::fast::Element8;
+use crate::tensor::{Element, TensorType};
+
+/// How the fast kernels name the one-byte type `ty`; `None` of other types.
+pub fn element8(ty: TensorType) -> Option<Element8> {
+    match ty {
+        TensorType::Int8 => Some(Element8::Int8),
+        TensorType::UInt8 => Some(Element8::UInt8),
+        _ => None,
+    }
+}
 
 /// An integer type of at most 32 bits.
 pub trait Integer: Element + Ord + Send + Sync {

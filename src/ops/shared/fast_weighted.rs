@@ -1,6 +1,8 @@
 //! The fast kernels of weighted operators on bytes, where operands and machine allow one.
 
-use super::{OutputStage, ScaleProduct, Scaled, filter_zero_point, narrow, weighted::unpack_int4};
+use super::{
+    OutputStage, ScaleProduct, Scaled, element8, filter_zero_point, narrow, weighted::unpack_int4,
+};
 use crate::fast::{self, ConvKernel, Element8, Operands, Window};
 use crate::ops::conv_2d::Conv2d;
 use crate::ops::depthwise_conv_2d::DepthwiseConv2d;
@@ -27,7 +29,7 @@ impl<'a> Constants<'a> {
     ) -> Result<Option<Self>, PrepareError> {
         let element = |ty| match ty {
             TensorType::Int4 => Some(Element8::Int8),
-            ty => Element8::of(ty),
+            ty => element8(ty),
         };
         let constant = scaled.filter.is_constant() && bias.is_none_or(NodeTensor::is_constant);
         let (Some(activations), Some(weights), true) = (

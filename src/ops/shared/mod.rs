@@ -41,7 +41,7 @@ pub use arithmetic::{Arithmetic, Float, IntegerSums, Stage, Totals, Wide};
 pub use binary::{binary, division};
 pub use border::{Border, real_zero};
 pub use broadcast::{Broadcast, select, zip};
-pub use element::{Integer, Quantized, int4_codes};
+pub use element::{Integer, Quantized, element8, int4_codes};
 pub use fast_binary::{fast_add_sub, fast_mul};
 pub use fast_prelu::fast_prelu;
 pub use fast_weighted::{fast_convolution, fast_depthwise_convolution, fast_fully_connected};
