@@ -7,7 +7,7 @@
 use super::AddSub;
 use crate::fast::aligned::Aligned;
 use crate::fast::binary::{BinaryKernel, Combine, Elements, Vectors, combine};
-use crate::fast::lanes::{Lanes, same_pair};
+use crate::fast::lanes::{Lanes, Work, same_pair};
 
 /// Results of an inference from which on trying every pair of bytes pays: a few dozen inferences make up for it.
 const FEWEST_RESULTS: usize = 2048;
@@ -21,16 +21,20 @@ const MOST: f64 = (1 << (LOW_BITS + 15)) as f64;
 /// How far the multipliers that are tried are from the nearest ones, nearest first.
 const STEPS: [i32; 5] = [0, 1, -1, 2, -2];
 
-/// The kernel; `None` where no linear function gives the reference's results.
+/// The kernel; `None` where no linear function gives the results of `stepwise`.
 pub(super) fn prepare<L: Lanes>(
     name: &'static str,
     lanes: L,
     problem: &AddSub,
+    stepwise: &dyn BinaryKernel,
 ) -> Option<Box<dyn BinaryKernel>> {
     if problem.count < FEWEST_RESULTS {
         return None;
     }
-    let function = Linear::new(problem)?;
+    let function = lanes.run(Search {
+        problem,
+        codes: &results_of_pairs(stepwise),
+    })?;
     let weights = |part: fn(i32) -> i32| {
         same_pair::<L>(
             function
@@ -49,6 +53,16 @@ pub(super) fn prepare<L: Lanes>(
     Some(Vectors::boxed(name, lanes, shifted))
 }
 
+/// The results for every pair of bytes: 256 for each left operand, in the order of the bytes.
+fn results_of_pairs(stepwise: &dyn BinaryKernel) -> Vec<u8> {
+    let right: [u8; 256] = std::array::from_fn(|byte| byte as u8);
+    let mut codes = vec![0; 256 * 256];
+    for (left, codes) in right.iter().zip(codes.chunks_exact_mut(256)) {
+        stepwise.run(&[*left; 256], &right, codes);
+    }
+    codes
+}
+
 /// `(left * multipliers[0] + right * multipliers[1] + rest) >> shift`, then limited, of stored bytes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Linear {
@@ -57,35 +71,65 @@ struct Linear {
     shift: u32,
 }
 
-impl Linear {
-    /// The function that gives the results of `problem`, if one is found.
-    fn new(problem: &AddSub) -> Option<Self> {
-        let stored = match problem.element.is_signed() {
-            true => -128..=127,
-            false => 0..=255,
-        };
-        let operand = |number| {
-            stored
-                .clone()
-                .map(move |value| problem.operand(number, value))
-        };
-        let (left, right): (Vec<i32>, Vec<i32>) = (operand(0).collect(), operand(1).collect());
-        let pairs = left
-            .iter()
-            .flat_map(|&l| right.iter().map(move |&r| (l, r)));
-        let codes: Vec<i32> = pairs.map(|(l, r)| problem.code(l, r)).collect();
+/// A bound that is none: beyond anything that multipliers and results of 32 bits make, and far from the end of 64 bits.
+const UNBOUNDED: i64 = 1 << 60;
 
+/// Looks for a function that gives `codes`, which [`results_of_pairs`] has made.
+struct Search<'a> {
+    problem: &'a AddSub,
+    codes: &'a [u8],
+}
+
+impl Work for Search<'_> {
+    type Output = Option<Linear>;
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, _: L) -> Option<Linear> {
+        let (nearest, shift) = self.nearest()?;
+        for left in STEPS {
+            for right in STEPS {
+                let multipliers = [nearest[0] + left, nearest[1] + right];
+                if let Some(rest) = self.rest(multipliers, shift) {
+                    return Some(Linear {
+                        multipliers,
+                        rest,
+                        shift,
+                    });
+                }
+            }
+        }
+        None
+    }
+}
+
+impl Search<'_> {
+    /// The lowest and the highest byte's number.
+    fn ends(&self) -> [i32; 2] {
+        let element = self.problem.element;
+        [0, u8::MAX].map(|byte| element.value(byte ^ self.flip()))
+    }
+
+    /// What brings bytes into the order of their numbers.
+    fn flip(&self) -> u8 {
+        match self.problem.element.is_signed() {
+            true => 0x80,
+            false => 0,
+        }
+    }
+
+    /// The multipliers nearest to the real ones, and the shift.
+    fn nearest(&self) -> Option<([i32; 2], u32)> {
+        let problem = self.problem;
         let output = problem.output.1.to_real() * f64::from(1u32 << problem.left_shift);
         let [left, right] = problem.operands.map(|(_, m)| m.to_real() * output);
         let real = [left, if problem.subtract { -right } else { right }];
-        let (low, high) = (f64::from(*stored.start()), f64::from(*stored.end()));
         let zeros = problem.operands.map(|(zero, _)| f64::from(zero));
         // The greatest result, and one more for what is added to round it.
         let reach = |number: usize| {
-            let farthest = (low - zeros[number])
-                .abs()
-                .max((high - zeros[number]).abs());
-            farthest * real[number].abs()
+            let distances = self
+                .ends()
+                .map(|end| (f64::from(end) - zeros[number]).abs());
+            distances[0].max(distances[1]) * real[number].abs()
         };
         let greatest = reach(0) + reach(1) + f64::from(problem.output.0).abs() + 1.0;
         let largest = real[0].abs().max(real[1].abs());
@@ -93,48 +137,53 @@ impl Linear {
             let unit = f64::from(1u32 << shift);
             largest * unit < MOST - 4.0 && greatest * unit < f64::from(i32::MAX)
         })?;
-        let nearest = real.map(|real| (real * f64::from(1u32 << shift)).round() as i32);
-        let steps = STEPS.iter().flat_map(|&l| STEPS.map(|r| [l, r]));
-        steps.into_iter().find_map(|[l, r]| {
-            let multipliers = [nearest[0] + l, nearest[1] + r];
-            let this = Self {
-                multipliers,
-                rest: 0,
-                shift,
-            };
-            let rest = this.rest(*stored.start(), &codes, problem.clamp)?;
-            Some(Self { rest, ..this })
-        })
+        let unit = f64::from(1u32 << shift);
+        Some((real.map(|real| (real * unit).round() as i32), shift))
     }
 
-    /// What has to be added for `codes` to come out, those of neighbouring right operands side by side from `first` on.
-    fn rest(&self, first: i32, codes: &[i32], clamp: (i32, i32)) -> Option<i32> {
-        let [by_left, by_right] = self.multipliers.map(i64::from);
-        let (mut least, mut most) = (i64::MIN, i64::MAX);
-        for (left, codes) in (i64::from(first)..).zip(codes.chunks_exact(256)) {
-            for (right, &code) in (i64::from(first)..).zip(codes) {
-                let sum = left * by_left + right * by_right;
-                let begin = (i64::from(code) << self.shift) - sum;
+    /// What has to be added for the codes to come out.
+    #[inline(always)]
+    fn rest(&self, multipliers: [i32; 2], shift: u32) -> Option<i32> {
+        let [by_left, by_right] = multipliers.map(i64::from);
+        let (clamp, flip) = (self.problem.clamp, self.flip());
+        let first = i64::from(self.ends()[0]);
+        // In the order of the bytes, as the codes.
+        let numbers: [i64; 256] =
+            std::array::from_fn(|byte| self.problem.element.value(byte as u8).into());
+        let products = numbers.map(|right| right * by_right);
+        let (mut least, mut most) = (-UNBOUNDED, UNBOUNDED);
+        for (left, codes) in numbers.iter().zip(self.codes.as_chunks::<256>().0) {
+            let (mut low, mut high) = (-UNBOUNDED, UNBOUNDED);
+            for (&code, product) in codes.iter().zip(products) {
+                let code = i64::from(code ^ flip) + first;
+                let begin = (code << shift) - product;
                 // At the limits, anything beyond them does as well.
-                if code > clamp.0 {
-                    least = least.max(begin);
-                }
-                if code < clamp.1 {
-                    most = most.min(begin + (1 << self.shift) - 1);
-                }
+                low = low.max(if code > clamp.0.into() {
+                    begin
+                } else {
+                    -UNBOUNDED
+                });
+                high = high.min(if code < clamp.1.into() {
+                    begin
+                } else {
+                    UNBOUNDED
+                });
             }
-            if least > most {
+            let product = left * by_left;
+            (least, most) = (least.max(low - product), most.min(high - product));
+            if least - most >= 1 << shift {
                 return None;
             }
         }
+        let most = most + (1 << shift) - 1;
         // One result for every pair leaves it open on one side.
-        let rest = match (least, most) {
-            (i64::MIN, most) => most,
-            (least, i64::MAX) => least,
-            (least, most) => least + (most - least) / 2,
+        let rest = match (least > -UNBOUNDED / 2, most < UNBOUNDED / 2) {
+            (true, true) => least + (most - least) / 2,
+            (true, false) => least,
+            (false, _) => most,
         };
         // 32 bits hold the sum for every pair.
-        let ends = [i64::from(first), i64::from(first) + 255];
+        let ends = self.ends().map(i64::from);
         let corners = ends.map(|left| ends.map(|right| left * by_left + right * by_right + rest));
         let fits = |sum: &i64| i32::try_from(*sum).is_ok();
         let rest = i32::try_from(rest).ok()?;
@@ -201,7 +250,9 @@ impl<L: Lanes> Combine<L> for Sums<L> {
 mod tests {
     use super::*;
     use crate::fast::Element8;
-    use crate::fixedpoint::QuantizedMultiplier;
+    use crate::fast::add_sub::rescaled;
+    use crate::fast::lanes::Portable;
+    use crate::fixedpoint::{QuantizedMultiplier, Rounding};
 
     fn problem(scales: [f64; 3], zeros: [i32; 3], subtract: bool) -> AddSub {
         let [left, right, output] = scales;
@@ -221,6 +272,29 @@ mod tests {
         }
     }
 
+    fn linear(problem: &AddSub) -> Option<Linear> {
+        let stepwise = rescaled::prepare("add.portable", Portable, problem).expect("suits vectors");
+        Portable.run(Search {
+            problem,
+            codes: &results_of_pairs(&*stepwise),
+        })
+    }
+
+    /// The reference's result.
+    fn code(p: &AddSub, stored: [i32; 2]) -> i32 {
+        let operand = |number: usize| {
+            let (zero, multiplier) = p.operands[number];
+            let shifted = (stored[number] - zero) << p.left_shift;
+            multiplier.apply(shifted, Rounding::Double)
+        };
+        let combined = match p.subtract {
+            true => operand(0) - operand(1),
+            false => operand(0) + operand(1),
+        };
+        let scaled = p.output.1.apply(combined, Rounding::Double);
+        (scaled + p.output.0).clamp(p.clamp.0, p.clamp.1)
+    }
+
     #[test]
     #[cfg_attr(miri, ignore = "every pair of bytes, hours under Miri")]
     fn linear_function_gives_the_reference_for_every_pair() {
@@ -232,14 +306,13 @@ mod tests {
         for (scales, zeros) in cases {
             for subtract in [false, true] {
                 let p = problem(scales, zeros, subtract);
-                let found = Linear::new(&p).unwrap_or_else(|| panic!("{p:?}"));
+                let found = linear(&p).unwrap_or_else(|| panic!("{p:?}"));
                 let [by_left, by_right] = found.multipliers;
                 for left in -128..=127 {
                     for right in -128..=127 {
                         let sum = left * by_left + right * by_right + found.rest;
-                        let code = (sum >> found.shift).clamp(-128, 127);
-                        let expected = p.code(p.operand(0, left), p.operand(1, right));
-                        assert_eq!(code, expected, "{p:?} {left} {right}");
+                        let found = (sum >> found.shift).clamp(-128, 127);
+                        assert_eq!(found, code(&p, [left, right]), "{p:?} {left} {right}");
                     }
                 }
             }
@@ -251,6 +324,6 @@ mod tests {
     #[cfg_attr(miri, ignore = "every pair of bytes, hours under Miri")]
     fn ties_may_have_no_linear_function() {
         let p = problem([0.2, 0.5, 1.0], [0, 0, 0], false);
-        assert_eq!(Linear::new(&p), None);
+        assert_eq!(linear(&p), None);
     }
 }

@@ -6,7 +6,7 @@ mod rescaled;
 use super::binary::BinaryKernel;
 use super::lanes::{Lanes, for_each_isa};
 use super::{Element8, Primitive, Variant};
-use crate::fixedpoint::{QuantizedMultiplier, Rounding};
+use crate::fixedpoint::QuantizedMultiplier;
 
 /// The sum or the difference of two tensors, element by element: each operand is shifted left, scaled with two roundings and
 /// combined with the other; the result is scaled with two roundings.
@@ -27,27 +27,6 @@ pub struct AddSub {
     /// How many results an inference has, which tells whether it pays to look for a shorter way to them; 0 where preparing
     /// has to be quick.
     pub count: usize,
-}
-
-impl AddSub {
-    /// The operand `number` for a stored value, in the scale in which operands are combined.
-    fn operand(&self, number: usize, stored: i32) -> i32 {
-        let (zero, multiplier) = self.operands[number];
-        let shifted = stored.wrapping_sub(zero).wrapping_shl(self.left_shift);
-        multiplier.apply(shifted, Rounding::Double)
-    }
-
-    /// The result for operands in that scale.
-    fn code(&self, left: i32, right: i32) -> i32 {
-        let combined = match self.subtract {
-            true => left.wrapping_sub(right),
-            false => left.wrapping_add(right),
-        };
-        let (zero, multiplier) = self.output;
-        let scaled = multiplier.apply(combined, Rounding::Double);
-        let code = scaled.wrapping_add(zero);
-        code.max(self.clamp.0).min(self.clamp.1)
-    }
 }
 
 macro_rules! list {
@@ -78,5 +57,7 @@ impl Primitive for AddSubPrimitive {
 /// The shorter way where there is one.
 fn prepare<L: Lanes>(name: &'static str, problem: &AddSub) -> Option<Box<dyn BinaryKernel>> {
     let lanes = L::detect()?;
-    linear::prepare(name, lanes, problem).or_else(|| rescaled::prepare(name, lanes, problem))
+    let stepwise = rescaled::prepare(name, lanes, problem)?;
+    let linear = linear::prepare(name, lanes, problem, &*stepwise);
+    Some(linear.unwrap_or(stepwise))
 }
