@@ -75,15 +75,15 @@ fn prepare(node: &Node<'_>, _: &Settings) -> Result<Prepared, PrepareError> {
         .iter()
         .map(|&extent| extent.saturating_mul(inner))
         .collect();
-    let rescales: Vec<_> = inputs
+    let tables: Vec<_> = inputs
         .iter()
-        .map(|input| Rescale::new(input, &output))
-        .collect::<Result<_, _>>()?;
-    if rescales.iter().all(Option::is_none) {
+        .map(|input| Ok(Rescale::new(input, &output)?.map(Rescale::table)))
+        .collect::<Result<_, PrepareError>>()?;
+    if tables.iter().all(Option::is_none) {
         return Ok(join("concatenation.reference", runs, shape));
     }
     let total = runs.iter().copied().fold(0, usize::saturating_add);
-    let operands = runs.into_iter().zip(rescales).collect();
+    let operands = runs.into_iter().zip(tables).collect();
     Ok(Prepared::new(Rescaling { operands, total }, [shape]))
 }
 
@@ -135,19 +135,25 @@ impl Rescale {
         let rounded = (f32::from(code) * self.factor + self.bias).round() as i32;
         rounded.saturating_add(self.zero_point).clamp(0, 255) as u8
     }
+
+    /// The result for every code.
+    fn table(self) -> Box<[u8; 256]> {
+        Box::new(std::array::from_fn(|code| self.apply(code as u8)))
+    }
 }
 
 struct Rescaling {
-    /// Bytes of each operand that stay together, and what happens to them.
-    operands: Vec<(usize, Option<Rescale>)>,
+    /// Bytes of each operand that stay together, and what becomes of each.
+    operands: Vec<(usize, Option<Box<[u8; 256]>>)>,
     total: usize,
 }
 
 impl Kernel for Rescaling {
     fn eval(&self, io: &mut KernelIo<'_>) -> Result<(), EvalError> {
+        let target = io.workers().target();
         let mut before = 0;
         let operands = self.operands.iter().enumerate();
-        for (slot, &(run, rescale)) in operands.filter(|&(_, &(run, _))| run > 0) {
+        for (slot, &(run, ref table)) in operands.filter(|&(_, &(run, _))| run > 0) {
             let Views {
                 inputs: [input],
                 outputs: [mut output],
@@ -156,13 +162,9 @@ impl Kernel for Rescaling {
             let periods = output.bytes_mut().chunks_exact_mut(self.total);
             for (to, from) in periods.zip(required(input, slot)?.bytes().chunks_exact(run)) {
                 let to = &mut to[before..][..run];
-                match rescale {
+                match table {
                     None => to.copy_from_slice(from),
-                    Some(rescale) => {
-                        for (to, &from) in to.iter_mut().zip(from) {
-                            *to = rescale.apply(from);
-                        }
-                    }
+                    Some(table) => target.look_up(table, from, to),
                 }
             }
             before += run;
