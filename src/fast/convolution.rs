@@ -68,7 +68,7 @@ pub trait ConvKernel: Send + Sync {
 }
 
 /// Multiply-accumulate operations that are worth a thread's attention.
-const TASK_MACS: usize = 200_000;
+pub(super) const TASK_MACS: usize = 200_000;
 
 impl dyn ConvKernel {
     /// Computes the whole result, shared among `workers`.

@@ -18,8 +18,8 @@
 //!
 //! 1. A name in [`Isa`], in [`Isa::ALL`] at its rank.
 //! 2. One file in `lanes/` with a token type that implements `Lanes`: how many sums a vector holds, what one dot step
-//!    multiplies, how sums become codes. Everything else is written once over that trait: `lanes/tile.rs` (matrix products),
-//!    `lanes/channelwise.rs` and `lanes/sliding.rs` (depthwise), `binary.rs` (ADD, SUB, MUL),
+//!    multiplies, how sums become codes. Everything else is written once over that trait: `lanes/tile.rs` and `lanes/rows.rs` (matrix
+//!    products), `lanes/channelwise.rs` and `lanes/sliding.rs` (depthwise), `binary.rs` (ADD, SUB, MUL),
 //!    `prelu.rs`, `resize_bilinear.rs`, `arg_max.rs`.
 //! 3. One line in `for_each_isa!` (`lanes/mod.rs`); all primitives then list it, and all tests and benches run it.
 
@@ -32,11 +32,13 @@ mod convolution;
 mod depthwise_conv_2d;
 mod isa;
 mod lanes;
+mod matrix_product;
 mod mul;
 mod prelu;
 mod resize_bilinear;
 mod stage;
 mod target;
+mod transpose_conv;
 mod variant;
 mod window;
 mod workers;
@@ -45,9 +47,11 @@ pub use add_sub::{AddSub, AddSubPrimitive};
 pub use arg_max::{ArgMax, ArgMaxKernel, ArgMaxPrimitive, Positions};
 pub use binary::BinaryKernel;
 pub use conv_2d::{Conv2d, Conv2dPrimitive, FullyConnectedPrimitive};
+use convolution::TASK_MACS;
 pub use convolution::{ConvKernel, Element8, Operands, Part};
 pub use depthwise_conv_2d::{DepthwiseConv2d, DepthwiseConv2dPrimitive};
 pub use isa::Isa;
+pub use matrix_product::{MatrixProduct, MatrixProductKernel, MatrixProductPrimitive};
 pub use mul::{Mul, MulPrimitive};
 pub use prelu::{Prelu, PreluKernel, PreluPrimitive};
 pub use resize_bilinear::{
@@ -55,6 +59,7 @@ pub use resize_bilinear::{
 };
 pub use stage::{Scaling, Stage};
 pub use target::Target;
+pub use transpose_conv::{Spread, TransposeConv, TransposeConvPrimitive};
 pub use variant::{KernelChoice, Primitive, UnknownKernels, Variant, choose};
 pub use window::Window;
 pub use workers::{Workers, Workspace};

@@ -5,9 +5,10 @@ use super::shared::{
     hybrid, narrow, symmetric_i16,
 };
 use super::{
-    EvalError, Kernel, KernelIo, Node, NodeTensor, OpDef, PrepareError, Prepared, Settings,
-    TypeRow, Views, required,
+    EvalError, Kernel, KernelIo, KernelMemory, Node, NodeTensor, OpDef, PrepareError, Prepared,
+    Settings, TypeRow, Views, required,
 };
+use crate::fast::{self, KernelChoice, MatrixProduct, MatrixProductKernel, MatrixProductPrimitive};
 use crate::fixedpoint::FusedActivation;
 use crate::model::BuiltinOperator;
 use crate::tensor::{MAX_RANK, Shape, TensorType as T};
@@ -42,6 +43,8 @@ pub(crate) struct BatchMatmul {
     left: [usize; 2],
     /// Elements from one step of the depth, and from one column, to the next on the right.
     right: [usize; 2],
+    /// Whether the left and the right matrices are stored by columns.
+    by_columns: [bool; 2],
     /// Where the left and the right matrix of each product begin.
     batches: Vec<[usize; 2]>,
 }
@@ -114,6 +117,7 @@ fn geometry(
         columns,
         left: left_strides,
         right: right_strides,
+        by_columns: [adj_x, adj_y],
         batches: lefts.into_iter().zip(rights).map(|(l, r)| [l, r]).collect(),
     };
     Ok((problem, shape))
@@ -173,11 +177,80 @@ fn kernel(
         (T::Int16, T::Int8, _) => boxed(problem, Wide::<i8, _>::new(stage()?)),
         (T::Int16, ..) => boxed(problem, Wide::<i16, _>::new(stage()?)),
         _ => {
-            let zero_points = (narrow(left.per_tensor()?.1), narrow(right.per_tensor()?.1));
-            let sums = IntegerSums::<i8, i8, _>::new(zero_points.0, zero_points.1, stage()?);
-            boxed(problem, sums)
+            let zeros = [narrow(left.per_tensor()?.1), narrow(right.per_tensor()?.1)];
+            let stage = stage()?;
+            match fast(&problem, zeros, stage.clone(), settings.kernels) {
+                Some(kernel) => kernel,
+                None => {
+                    let sums = IntegerSums::<i8, i8, _>::new(zeros[0], zeros[1], stage);
+                    boxed(problem, sums)
+                }
+            }
         }
     })
+}
+
+/// The fast kernel of int8 products; `None` where the reference has to do.
+fn fast(
+    problem: &BatchMatmul,
+    zero_points: [i16; 2],
+    stage: OutputStage,
+    choice: KernelChoice,
+) -> Option<Box<dyn Kernel>> {
+    let kernel = fast::choose::<MatrixProductPrimitive>(choice, &problem.fast(zero_points, stage))?;
+    Some(Box::new(Fast {
+        kernel,
+        starts: problem.batches.clone(),
+    }))
+}
+
+impl BatchMatmul {
+    /// One of the products, for vectors.
+    fn fast(&self, zero_points: [i16; 2], stage: OutputStage) -> MatrixProduct {
+        MatrixProduct {
+            rows: self.rows,
+            depth: self.depth,
+            columns: self.columns,
+            by_columns: self.by_columns,
+            zero_points: zero_points.map(i32::from),
+            stage: stage.into(),
+        }
+    }
+}
+
+struct Fast {
+    kernel: Box<dyn MatrixProductKernel>,
+    /// As [`BatchMatmul::batches`].
+    starts: Vec<[usize; 2]>,
+}
+
+impl Kernel for Fast {
+    fn eval(&self, io: &mut KernelIo<'_>) -> Result<(), EvalError> {
+        let workers = io.workers();
+        let Views {
+            inputs: [left, right],
+            outputs: [mut output],
+            ..
+        } = io.views([LEFT, RIGHT], [OUTPUT], [])?;
+        let operands = [
+            required(left, LEFT)?.bytes(),
+            required(right, RIGHT)?.bytes(),
+        ];
+        self.kernel
+            .run_all(&self.starts, operands, output.bytes_mut(), workers);
+        Ok(())
+    }
+
+    fn name(&self) -> &'static str {
+        self.kernel.name()
+    }
+
+    fn memory(&self) -> KernelMemory {
+        KernelMemory {
+            packed: 0,
+            workspace: self.kernel.workspace_bytes(),
+        }
+    }
 }
 
 fn boxed<A: Arithmetic + Send + 'static>(problem: BatchMatmul, arithmetic: A) -> Box<dyn Kernel> {
@@ -354,6 +427,8 @@ impl Hybrid {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fast::{Element8, Primitive, Workers};
+    use crate::ops::shared::differential::{Numbers, Ran, assert_all_ran};
 
     #[test]
     fn matrices_are_multiplied_batch_by_batch() {
@@ -364,10 +439,58 @@ mod tests {
             columns: 1,
             left: [2, 1],
             right: [1, 1],
+            by_columns: [false, false],
             batches: vec![[0, 0], [2, 0]],
         };
         let mut output = [0; 2];
         batch_matmul(&problem, &PlainSums, &[1, 2, 3, 4], &[5, 6], &mut output);
         assert_eq!(output, [17, 39]);
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "hundreds of problems, hours under Miri")]
+    fn variants_give_the_reference_s_bits() {
+        let mut ran = Ran::new();
+        for seed in 0..200 {
+            let n = &mut Numbers::new(seed);
+            let (rows, columns) = (n.size(1, 9), n.one_of(&[1, 3, 8, 17, 40]));
+            let depth = n.one_of(&[1, 2, 7, 16, 31, 64, 100]);
+            let by_columns = [n.chance(2), n.chance(2)];
+            let strides = |by_columns, [long, short]: [usize; 2]| match by_columns {
+                true => [1, long],
+                false => [short, 1],
+            };
+            // Three products of two left matrices and one right matrix.
+            let problem = BatchMatmul {
+                rows,
+                depth,
+                columns,
+                left: strides(by_columns[0], [rows, depth]),
+                right: strides(by_columns[1], [depth, columns]),
+                by_columns,
+                batches: vec![[0, 0], [rows * depth, 0], [0, 0]],
+            };
+            let (left, right) = (n.bytes(2 * rows * depth), n.bytes(depth * columns));
+            let zero_points = [0; 2].map(|_| n.zero_point(Element8::Int8) as i16);
+            let stage = n.stage(1, Element8::Int8);
+            let sums = IntegerSums::new(zero_points[0], zero_points[1], stage.clone());
+            let operands = [&left, &right].map(|bytes| bytemuck::cast_slice::<u8, i8>(bytes));
+            let mut expected = vec![0i8; 3 * rows * columns];
+            batch_matmul(&problem, &sums, operands[0], operands[1], &mut expected);
+            let fast = problem.fast(zero_points, stage);
+            for variant in MatrixProductPrimitive::variants() {
+                let Some(kernel) = (variant.prepare)(&fast) else {
+                    continue;
+                };
+                ran.insert(variant.name);
+                let mut workers = Workers::new(1 + (seed % 2) as usize, KernelChoice::default());
+                workers.reserve(kernel.workspace_bytes());
+                let mut output = vec![0x55; expected.len()];
+                kernel.run_all(&problem.batches, [&left, &right], &mut output, &workers);
+                let equal = output == bytemuck::cast_slice::<i8, u8>(&expected);
+                assert!(equal, "{}, seed {seed}: {problem:?}", variant.name);
+            }
+        }
+        assert_all_ran::<MatrixProductPrimitive>(&ran);
     }
 }

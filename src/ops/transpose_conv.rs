@@ -2,7 +2,7 @@
 
 use super::shared::{
     Arithmetic, Axis, Padding, Problem, Scaled, check, check_bias_length, convolution_kernel,
-    fused_activation, padding, wide_accumulator,
+    fast_transpose_conv, fused_activation, padding, wide_accumulator,
 };
 use super::{Node, OpDef, PrepareError, Prepared, Settings, TypeRow};
 use crate::fixedpoint::FusedActivation;
@@ -115,7 +115,10 @@ fn prepare(node: &Node<'_>, settings: &Settings) -> Result<Prepared, PrepareErro
     let window = (taps_y * taps_x).saturating_mul(output_channels);
     let macs = (input.shape.count() as u64).saturating_mul(window as u64);
     let wide = wide_accumulator(bias.as_ref(), options.bias_type, settings);
-    let kernel = convolution_kernel(problem, &scaled, wide, settings)?;
+    let kernel = match fast_transpose_conv(&problem, &scaled, bias.as_ref(), settings)? {
+        Some(kernel) => kernel,
+        None => convolution_kernel(problem, &scaled, wide, settings)?,
+    };
     Ok(Prepared::boxed(kernel, [shape]).macs(macs))
 }
 

@@ -10,6 +10,7 @@ use crate::fast::{
 use crate::fixedpoint::{QuantizedMultiplier, Rounding};
 use crate::ops::conv_2d::{Conv2d, conv_2d};
 use crate::ops::depthwise_conv_2d::{DepthwiseConv2d, depthwise_conv_2d};
+use crate::ops::transpose_conv::{TransposeConv, transpose_conv};
 use std::collections::BTreeSet;
 
 /// Reproducible numbers (SplitMix64).
@@ -222,6 +223,22 @@ impl Case {
     ) {
         let [zero, filter_zero] = self.zero_points.map(|zero| zero as i16);
         depthwise_conv_2d(
+            problem,
+            &IntegerSums::<T, T, _>::new(zero, filter_zero, self.stage.clone()),
+            bytemuck::cast_slice(&self.input),
+            bytemuck::cast_slice(&self.filter),
+            self.bias.as_deref(),
+            bytemuck::cast_slice_mut(output),
+        );
+    }
+
+    fn transposed_of<T: Quantized + bytemuck::Pod>(
+        &self,
+        problem: &TransposeConv,
+        output: &mut [u8],
+    ) {
+        let [zero, filter_zero] = self.zero_points.map(|zero| zero as i16);
+        transpose_conv(
             problem,
             &IntegerSums::<T, T, _>::new(zero, filter_zero, self.stage.clone()),
             bytemuck::cast_slice(&self.input),
@@ -492,4 +509,74 @@ fn depthwise_conv_2d_variants_give_the_reference_s_bits() {
         compare::<fast::DepthwiseConv2dPrimitive>(&fast, case.operands(), &expected, &name, ran);
     }
     assert_all_ran::<fast::DepthwiseConv2dPrimitive>(&ran);
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "hundreds of problems, hours under Miri")]
+fn transpose_conv_variants_give_the_reference_s_bits() {
+    let mut ran = Ran::new();
+    for seed in 0..300 {
+        let mut case = case(seed);
+        let n = &mut Numbers::new(!seed);
+        let axis = |n: &mut Numbers| {
+            let (input, taps) = (n.size(1, 7), n.size(1, 6));
+            let stride = n.size(1, taps.min(4));
+            // Outputs that the last window reaches in part, fully, or that some input does not reach at all.
+            let output = ((input - 1) * stride + n.size(1, taps + 1)).max(1);
+            let padding = n.one_of(&[Padding::Same, Padding::Valid]);
+            let axis = Axis::new(output, taps, stride as i32, 1, padding).expect("valid");
+            (input, axis)
+        };
+        let ((height, rows), (width, columns)) = (axis(n), axis(n));
+        let (depth, channels) = (
+            n.one_of(&[1, 3, 8, 16, 17, 33]),
+            n.one_of(&[1, 2, 3, 8, 17, 32]),
+        );
+        let problem = TransposeConv {
+            batches: case.problem.batches,
+            input: [height, width],
+            input_channels: depth,
+            output_channels: channels,
+            rows,
+            columns,
+        };
+        case.input = n.bytes(problem.batches * height * width * depth);
+        case.filter = n.weights(
+            channels * rows.taps * columns.taps * depth,
+            case.activations,
+        );
+        case.bias = case
+            .bias
+            .map(|_| (0..channels as i32).map(|i| 55 * i - 700).collect());
+        case.stage = n.stage(channels, case.activations);
+        let spread = |axis: Axis, input| fast::Spread {
+            input,
+            taps: axis.taps,
+            stride: axis.stride,
+            before: axis.before,
+            output: axis.input,
+        };
+        let fast = fast::TransposeConv {
+            batches: problem.batches,
+            rows: spread(rows, height),
+            columns: spread(columns, width),
+            input_channels: depth,
+            output_channels: channels,
+            element: case.activations,
+            input_zero_point: case.zero_points[0],
+            filter_zero_point: case.zero_points[1],
+            filter: &case.filter,
+            bias: case.bias.as_deref(),
+            stage: case.stage.clone().into(),
+        };
+        let mut expected = vec![0; problem.batches * rows.input * columns.input * channels];
+        match case.activations {
+            Element8::Int8 => case.transposed_of::<i8>(&problem, &mut expected),
+            Element8::UInt8 => case.transposed_of::<u8>(&problem, &mut expected),
+        }
+        let name = format!("seed {seed}: {problem:?}");
+        let ran = &mut ran;
+        compare::<fast::TransposeConvPrimitive>(&fast, case.operands(), &expected, &name, ran);
+    }
+    assert_all_ran::<fast::TransposeConvPrimitive>(&ran);
 }

@@ -1,12 +1,14 @@
 //! The fast kernels of weighted operators on bytes, where operands and machine allow one.
 
 use super::{
-    OutputStage, ScaleProduct, Scaled, element8, filter_zero_point, narrow, weighted::unpack_int4,
+    Axis, OutputStage, ScaleProduct, Scaled, element8, filter_zero_point, narrow,
+    weighted::unpack_int4,
 };
-use crate::fast::{self, ConvKernel, Element8, Operands, Window};
+use crate::fast::{self, ConvKernel, Element8, Operands, Spread, Window};
 use crate::ops::conv_2d::Conv2d;
 use crate::ops::depthwise_conv_2d::DepthwiseConv2d;
 use crate::ops::fully_connected::FullyConnected;
+use crate::ops::transpose_conv::TransposeConv;
 use crate::ops::{
     EvalError, Kernel, KernelIo, KernelMemory, NodeTensor, PrepareError, Settings, Views, required,
 };
@@ -93,7 +95,7 @@ pub fn fast_convolution(
         stage: stage.into(),
     };
     let kernel = fast::choose::<fast::Conv2dPrimitive>(settings.kernels, &problem);
-    Ok(kernel.map(|kernel| Box::new(FastConv(kernel)) as Box<dyn Kernel>))
+    Ok(kernel.map(|kernel| FastConv::boxed(kernel, [0, 1])))
 }
 
 /// The fast kernel of a depthwise convolution; `None` where the reference has to do.
@@ -126,7 +128,7 @@ pub fn fast_depthwise_convolution(
         stage: stage.into(),
     };
     let kernel = fast::choose::<fast::DepthwiseConv2dPrimitive>(settings.kernels, &problem);
-    Ok(kernel.map(|kernel| Box::new(FastConv(kernel)) as Box<dyn Kernel>))
+    Ok(kernel.map(|kernel| FastConv::boxed(kernel, [0, 1])))
 }
 
 /// The fast kernel of a matrix product of `rows` x `depth` activations; `None` where the reference has to do.
@@ -161,13 +163,59 @@ pub fn fast_fully_connected(
         stage: stage.into(),
     };
     let kernel = fast::choose::<fast::FullyConnectedPrimitive>(settings.kernels, &problem);
-    Ok(kernel.map(|kernel| Box::new(FastConv(kernel)) as Box<dyn Kernel>))
+    Ok(kernel.map(|kernel| FastConv::boxed(kernel, [0, 1])))
 }
 
-struct FastConv(Box<dyn ConvKernel>);
+/// The fast kernel of a transposed convolution; `None` where the reference has to do.
+///
+/// # Errors
+/// As [`OutputStage::new`].
+pub fn fast_transpose_conv(
+    problem: &TransposeConv,
+    scaled: &Scaled<'_>,
+    bias: Option<&NodeTensor<'_>>,
+    settings: &Settings,
+) -> Result<Option<Box<dyn Kernel>>, PrepareError> {
+    let Some(constants) = Constants::new(scaled, bias)? else {
+        return Ok(None);
+    };
+    let product = ScaleProduct::of_convolution(scaled.input.ty);
+    let stage = OutputStage::new(scaled, product, settings)?;
+    let spread = |axis: &Axis, input| Spread {
+        input,
+        taps: axis.taps,
+        stride: axis.stride,
+        before: axis.before,
+        output: axis.input,
+    };
+    let problem = fast::TransposeConv {
+        batches: problem.batches,
+        rows: spread(&problem.rows, problem.input[0]),
+        columns: spread(&problem.columns, problem.input[1]),
+        input_channels: problem.input_channels,
+        output_channels: problem.output_channels,
+        element: constants.activations,
+        input_zero_point: narrow(scaled.input.per_tensor()?.1).into(),
+        filter_zero_point: filter_zero_point(scaled.filter).into(),
+        filter: &constants.filter,
+        bias: constants.bias,
+        stage: stage.into(),
+    };
+    let kernel = fast::choose::<fast::TransposeConvPrimitive>(settings.kernels, &problem);
+    Ok(kernel.map(|kernel| FastConv::boxed(kernel, [2, 1])))
+}
 
-const INPUT: usize = 0;
-const FILTER: usize = 1;
+struct FastConv {
+    kernel: Box<dyn ConvKernel>,
+    /// Of the input and of the filter.
+    slots: [usize; 2],
+}
+
+impl FastConv {
+    fn boxed(kernel: Box<dyn ConvKernel>, slots: [usize; 2]) -> Box<dyn Kernel> {
+        Box::new(Self { kernel, slots })
+    }
+}
 
 impl Kernel for FastConv {
     fn eval(&self, io: &mut KernelIo<'_>) -> Result<(), EvalError> {
@@ -176,23 +224,23 @@ impl Kernel for FastConv {
             inputs: [input, filter],
             outputs: [mut output],
             ..
-        } = io.views([INPUT, FILTER], [0], [])?;
+        } = io.views(self.slots, [0], [])?;
         let operands = Operands {
-            input: required(input, INPUT)?.bytes(),
-            filter: required(filter, FILTER)?.bytes(),
+            input: required(input, self.slots[0])?.bytes(),
+            filter: required(filter, self.slots[1])?.bytes(),
         };
-        self.0.run_all(operands, output.bytes_mut(), workers);
+        self.kernel.run_all(operands, output.bytes_mut(), workers);
         Ok(())
     }
 
     fn name(&self) -> &'static str {
-        self.0.name()
+        self.kernel.name()
     }
 
     fn memory(&self) -> KernelMemory {
         KernelMemory {
-            packed: self.0.packed_bytes(),
-            workspace: self.0.workspace_bytes(),
+            packed: self.kernel.packed_bytes(),
+            workspace: self.kernel.workspace_bytes(),
         }
     }
 }

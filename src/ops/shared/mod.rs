@@ -44,7 +44,9 @@ pub use broadcast::{Broadcast, select, zip};
 pub use element::{Integer, Quantized, element8, int4_codes};
 pub use fast_binary::{fast_add_sub, fast_mul};
 pub use fast_prelu::fast_prelu;
-pub use fast_weighted::{fast_convolution, fast_depthwise_convolution, fast_fully_connected};
+pub use fast_weighted::{
+    fast_convolution, fast_depthwise_convolution, fast_fully_connected, fast_transpose_conv,
+};
 pub use float_range::FloatRange;
 pub use float16::{float16_to_float32, float32_to_float16};
 pub use fold::fold;
