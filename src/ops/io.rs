@@ -296,7 +296,11 @@ impl<'a> KernelIo<'a> {
 /// # Errors
 /// It is left out.
 pub fn required(view: TensorView<'_>, slot: usize) -> Result<TensorRef<'_>, EvalError> {
-    view.ok_or(EvalError::Operand { slot })
+    // No `ok_or`: it makes the error, and drops it again, for every operand that is there.
+    match view {
+        Some(view) => Ok(view),
+        None => Err(EvalError::Operand { slot }),
+    }
 }
 
 fn viewed<'v>(
