@@ -1,7 +1,11 @@
 //! SOFTMAX: exponentials along the last axis, divided by their sum.
 
-use super::shared::{Integer, check, map_rows, symmetric_i16};
-use super::{EvalError, Node, OpDef, PrepareError, Prepared, Settings, TypeRow};
+use super::shared::{Integer, check, element8, map_rows, symmetric_i16};
+use super::{
+    EvalError, Kernel, KernelIo, Node, OpDef, PrepareError, Prepared, Settings, TypeRow, Views,
+    required,
+};
+use crate::fast::{self, Probabilities, SoftmaxKernel, SoftmaxPrimitive};
 use crate::fixedpoint::{
     FixedPoint, LUT_I16_LEN, QuantizedMultiplier, Rounding, calculate_input_radius, get_reciprocal,
     lut_lookup_i16, multiply_by_quantized_multiplier_greater_than_one, preprocess_softmax_scaling,
@@ -77,6 +81,16 @@ fn prepare(node: &Node<'_>, settings: &Settings) -> Result<Prepared, PrepareErro
         }));
     }
     let softmax = Softmax8::new(scale, beta, rounding)?;
+    if let Some(element) = element8(input.ty) {
+        let problem = fast::Softmax {
+            element,
+            extent: shape.last(),
+            exponentials: &softmax.exponentials,
+        };
+        if let Some(kernel) = fast::choose::<SoftmaxPrimitive>(settings.kernels, &problem) {
+            return Ok(Prepared::new(FastSoftmax(kernel), [shape]));
+        }
+    }
     let name = "softmax.reference";
     Ok(match (input.ty, output.ty) {
         (T::UInt8, T::UInt8) => {
@@ -188,6 +202,29 @@ impl Softmax8 {
     }
 }
 
+struct FastSoftmax(Box<dyn SoftmaxKernel>);
+
+impl Kernel for FastSoftmax {
+    fn eval(&self, io: &mut KernelIo<'_>) -> Result<(), EvalError> {
+        let Views {
+            inputs: [input],
+            outputs: [mut output],
+            ..
+        } = io.views([INPUT], [OUTPUT], [])?;
+        let input = required(input, INPUT)?.bytes();
+        let probabilities = match output.ty() {
+            T::Int16 => Probabilities::Int16(output.as_slice_mut()?),
+            _ => Probabilities::Bytes(output.bytes_mut()),
+        };
+        self.0.run(input, probabilities);
+        Ok(())
+    }
+
+    fn name(&self) -> &'static str {
+        self.0.name()
+    }
+}
+
 /// Softmax of int16 codes by two tables. Source: TFLite `kernels/internal/reference/softmax.h`, `SoftmaxInt16`.
 struct SoftmaxI16 {
     /// Turns differences to the row's maximum into steps of 10 / 65535.
@@ -246,6 +283,68 @@ impl SoftmaxI16 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fast::{Element8, Primitive};
+    use crate::ops::shared::differential::{Numbers, Ran, assert_all_ran};
+
+    /// The reference's results for `rows`, all of which have small sums.
+    fn reference<I: Integer, O: Integer>(softmax: &Softmax8, rows: &[I], extent: usize) -> Vec<O> {
+        let mut output = vec![O::LOWEST; rows.len()];
+        let outputs = output.chunks_exact_mut(extent);
+        for (row, output) in rows.chunks_exact(extent).zip(outputs) {
+            softmax.row(row, output).expect("small sum");
+        }
+        output
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "hundreds of problems, hours under Miri")]
+    fn variants_give_the_reference_s_bits() {
+        let mut ran = Ran::new();
+        for seed in 0..300 {
+            let n = &mut Numbers::new(seed);
+            let element = n.one_of(&[Element8::Int8, Element8::UInt8]);
+            let scale = n.one_of(&[0.1, 0.0039, 1.0 / 16.0, 1e-6, 0.75, 30.0]);
+            let rounding = n.one_of(&[Rounding::Single, Rounding::Double]);
+            let softmax = Softmax8::new(scale, 1.0, rounding).expect("valid scale");
+            let extent = n.one_of(&[1, 2, 10, 33, 255, 256, 257, 1001, 4095]);
+            let rows = n.size(1, 3);
+            let mut input = n.bytes(rows * extent);
+            if n.chance(3) {
+                // Few values, large sums.
+                input.iter_mut().for_each(|byte| *byte &= 3);
+            }
+            let signed: &[i8] = bytemuck::cast_slice(&input);
+            let (bytes, words): (Vec<u8>, Vec<i16>) = match element {
+                Element8::Int8 => (
+                    bytemuck::cast_vec(reference::<i8, i8>(&softmax, signed, extent)),
+                    reference(&softmax, signed, extent),
+                ),
+                Element8::UInt8 => (
+                    reference(&softmax, &input, extent),
+                    reference(&softmax, &input, extent),
+                ),
+            };
+            let problem = fast::Softmax {
+                element,
+                extent,
+                exponentials: &softmax.exponentials,
+            };
+            let name = format!("seed {seed}: {element:?}, {scale}, {rounding:?}, rows of {extent}");
+            for variant in SoftmaxPrimitive::variants() {
+                let Some(kernel) = (variant.prepare)(&problem) else {
+                    continue;
+                };
+                ran.insert(variant.name);
+                assert_eq!(kernel.name(), variant.name);
+                let (mut narrow, mut wide) = (vec![0x55; input.len()], vec![0x55; input.len()]);
+                kernel.run(&input, Probabilities::Bytes(&mut narrow));
+                kernel.run(&input, Probabilities::Int16(&mut wide));
+                assert!(narrow == bytes, "{}, {name}", variant.name);
+                assert!(wide == words, "{}, {name}, to int16", variant.name);
+            }
+        }
+        assert_all_ran::<SoftmaxPrimitive>(&ran);
+    }
 
     #[test]
     fn equal_codes_share_the_whole() {
