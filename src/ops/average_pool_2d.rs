@@ -1,7 +1,8 @@
 //! AVERAGE_POOL_2D: the mean of a window, channel by channel.
 
-use super::shared::{FloatRange, Pool2d, Quantized, Reduce, check};
+use super::shared::{FloatRange, Pool2d, Quantized, Reduce, check, fast_pool};
 use super::{Node, OpDef, PrepareError, Prepared, Settings, TypeRow};
+use crate::fast::Pooling;
 use crate::model::BuiltinOperator;
 use crate::tensor::TensorType as T;
 use std::marker::PhantomData;
@@ -20,8 +21,11 @@ pub(super) const DEF: OpDef = OpDef {
     prepare,
 };
 
-fn prepare(node: &Node<'_>, _: &Settings) -> Result<Prepared, PrepareError> {
+fn prepare(node: &Node<'_>, settings: &Settings) -> Result<Prepared, PrepareError> {
     let pool = Pool2d::parse(node)?;
+    if let Some(prepared) = fast_pool(&pool, Pooling::Mean, settings)? {
+        return Ok(prepared);
+    }
     Ok(match pool.ty() {
         T::Float32 => {
             let range = FloatRange::new(pool.activation);
@@ -103,6 +107,24 @@ impl Reduce for FloatMean {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fast::Element8;
+    use crate::ops::shared::assert_variants_equal;
+
+    #[test]
+    #[cfg_attr(miri, ignore = "hundreds of problems, hours under Miri")]
+    fn variants_give_the_reference_s_bits() {
+        assert_variants_equal(
+            Pooling::Mean,
+            |element, pool, clamp, input, output| match element {
+                Element8::Int8 => pool.run(
+                    &Mean::<i8>::new(clamp),
+                    bytemuck::cast_slice(input),
+                    bytemuck::cast_slice_mut(output),
+                ),
+                Element8::UInt8 => pool.run(&Mean::<u8>::new(clamp), input, output),
+            },
+        );
+    }
 
     #[test]
     fn mean_rounds_half_away_from_zero() {

@@ -1,7 +1,8 @@
 //! MAX_POOL_2D: the largest value of a window, channel by channel.
 
-use super::shared::{FloatRange, Pool2d, Quantized, Reduce, check};
+use super::shared::{FloatRange, Pool2d, Quantized, Reduce, check, fast_pool};
 use super::{Node, OpDef, PrepareError, Prepared, Settings, TypeRow};
+use crate::fast::Pooling;
 use crate::model::BuiltinOperator;
 use crate::tensor::TensorType as T;
 
@@ -19,8 +20,11 @@ pub(super) const DEF: OpDef = OpDef {
     prepare,
 };
 
-fn prepare(node: &Node<'_>, _: &Settings) -> Result<Prepared, PrepareError> {
+fn prepare(node: &Node<'_>, settings: &Settings) -> Result<Prepared, PrepareError> {
     let pool = Pool2d::parse(node)?;
+    if let Some(prepared) = fast_pool(&pool, Pooling::Max, settings)? {
+        return Ok(prepared);
+    }
     Ok(match pool.ty() {
         T::Float32 => {
             let range = FloatRange::new(pool.activation);
@@ -91,5 +95,28 @@ impl Reduce for FloatMax {
     #[inline(always)]
     fn finish(&self, max: f32, _: usize) -> f32 {
         self.0.clamp(max)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fast::Element8;
+    use crate::ops::shared::assert_variants_equal;
+
+    #[test]
+    #[cfg_attr(miri, ignore = "hundreds of problems, hours under Miri")]
+    fn variants_give_the_reference_s_bits() {
+        assert_variants_equal(
+            Pooling::Max,
+            |element, pool, clamp, input, output| match element {
+                Element8::Int8 => pool.run(
+                    &Max::<i8>::new(clamp),
+                    bytemuck::cast_slice(input),
+                    bytemuck::cast_slice_mut(output),
+                ),
+                Element8::UInt8 => pool.run(&Max::<u8>::new(clamp), input, output),
+            },
+        );
     }
 }

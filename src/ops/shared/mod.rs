@@ -10,6 +10,7 @@ pub mod check;
 pub mod differential;
 mod element;
 mod fast_binary;
+mod fast_pool;
 mod fast_prelu;
 mod fast_weighted;
 mod float16;
@@ -43,6 +44,9 @@ pub use border::{Border, real_zero};
 pub use broadcast::{Broadcast, select, zip};
 pub use element::{Integer, Quantized, element8, int4_codes};
 pub use fast_binary::{fast_add_sub, fast_mul};
+#[cfg(test)]
+pub use fast_pool::assert_variants_equal;
+pub use fast_pool::fast_pool;
 pub use fast_prelu::fast_prelu;
 pub use fast_weighted::{
     fast_convolution, fast_depthwise_convolution, fast_fully_connected, fast_transpose_conv,

@@ -52,8 +52,8 @@ pub struct ParsedPool<'a> {
     pub output: NodeTensor<'a>,
 }
 
-const INPUT: usize = 0;
-const OUTPUT: usize = 0;
+pub(super) const INPUT: usize = 0;
+pub(super) const OUTPUT: usize = 0;
 
 impl Pool2d {
     /// Reads the option table and the shapes.
@@ -185,11 +185,16 @@ impl ParsedPool<'_> {
         )?)
     }
 
-    /// The pool as a kernel.
-    pub fn prepared(self, reduce: impl Reduce) -> Prepared {
+    /// The values of all windows.
+    pub fn visits(&self) -> u64 {
         let taps = |axis: &Axis| axis.taps.min(axis.input) as u64;
         let window = taps(&self.pool.rows).saturating_mul(taps(&self.pool.columns));
-        let visits = (self.shape.count() as u64).saturating_mul(window);
+        (self.shape.count() as u64).saturating_mul(window)
+    }
+
+    /// The pool as a kernel.
+    pub fn prepared(self, reduce: impl Reduce) -> Prepared {
+        let visits = self.visits();
         let kernel = PoolKernel {
             pool: self.pool,
             reduce,
