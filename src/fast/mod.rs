@@ -20,7 +20,7 @@
 //! 2. One file in `lanes/` with a token type that implements `Lanes`: how many sums a vector holds, what one dot step
 //!    multiplies, how sums become codes. Everything else is written once over that trait: `lanes/tile.rs` and `lanes/rows.rs` (matrix
 //!    products), `lanes/channelwise.rs` and `lanes/sliding.rs` (depthwise), `binary.rs` (ADD, SUB, MUL),
-//!    `prelu.rs`, `resize_bilinear.rs`, `arg_max.rs`, `softmax.rs`, `pool_2d.rs`.
+//!    `prelu.rs`, `resize_bilinear.rs`, `arg_max.rs`, `softmax.rs`, `pool_2d.rs`, `lstm/`.
 //! 3. One line in `for_each_isa!` (`lanes/mod.rs`); all primitives then list it, and all tests and benches run it.
 
 mod add_sub;
@@ -32,6 +32,7 @@ mod convolution;
 mod depthwise_conv_2d;
 mod isa;
 mod lanes;
+mod lstm;
 mod matrix_product;
 mod mul;
 mod pool_2d;
@@ -53,6 +54,7 @@ use convolution::TASK_MACS;
 pub use convolution::{ConvKernel, Element8, Operands, Part};
 pub use depthwise_conv_2d::{DepthwiseConv2d, DepthwiseConv2dPrimitive};
 pub use isa::Isa;
+pub use lstm::{Lstm, LstmGate, LstmKernel, LstmOperands, LstmPrimitive, LstmProduct};
 pub use matrix_product::{MatrixProduct, MatrixProductKernel, MatrixProductPrimitive};
 pub use mul::{Mul, MulPrimitive};
 pub use pool_2d::{Pool2d, Pool2dKernel, Pool2dPrimitive, Pooling};

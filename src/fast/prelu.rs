@@ -2,6 +2,7 @@
 
 use super::aligned::Aligned;
 use super::lanes::{Lanes, Work, for_each_isa, same_pair};
+use super::stage::Scale;
 use super::{Element8, Primitive, Variant};
 use crate::fixedpoint::QuantizedMultiplier;
 
@@ -60,11 +61,7 @@ const MOST_FACTORS: usize = 1 << 14;
 fn prepare<L: Lanes>(name: &'static str, problem: &Prelu<'_>) -> Option<Box<dyn PreluKernel>> {
     let lanes = L::detect()?;
     let multipliers = [problem.above, problem.below];
-    // What vectors cannot double.
-    let suits = !problem.factors.is_empty()
-        && multipliers
-            .iter()
-            .all(|m| m.multiplier != i32::MIN && m.shift.unsigned_abs() < 32);
+    let suits = !problem.factors.is_empty() && multipliers.into_iter().all(Scale::<L>::suits);
     suits.then(|| Box::new(Vectors::new(name, lanes, problem)) as Box<dyn PreluKernel>)
 }
 
@@ -178,24 +175,6 @@ impl<L: Lanes> Run<'_, L> {
                 let codes = scales.codes(v.lanes, words, factors, offsets);
                 v.lanes.store_block(codes, scales.limits, to);
             }
-        }
-    }
-}
-
-/// Multiplier, shift left and shift right, in every lane.
-struct Scale<L: Lanes> {
-    multiplier: L::Sum,
-    left: L::Sum,
-    right: L::Sum,
-}
-
-impl<L: Lanes> Scale<L> {
-    #[inline(always)]
-    fn new(lanes: L, by: QuantizedMultiplier) -> Self {
-        Self {
-            multiplier: lanes.splat_sum(by.multiplier),
-            left: lanes.splat_sum(by.shift.max(0)),
-            right: lanes.splat_sum(by.shift.min(0).wrapping_neg()),
         }
     }
 }

@@ -37,6 +37,35 @@ impl Stage {
     }
 }
 
+/// Multiplier, shift left and shift right, the same in every lane.
+pub struct Scale<L: Lanes> {
+    pub multiplier: L::Sum,
+    pub left: L::Sum,
+    pub right: L::Sum,
+}
+
+impl<L: Lanes> Scale<L> {
+    /// Whether vectors can scale by `by`: they cannot double the lowest number.
+    pub fn suits(by: QuantizedMultiplier) -> bool {
+        by.multiplier != i32::MIN && by.shift.unsigned_abs() < 32
+    }
+
+    #[inline(always)]
+    pub fn new(lanes: L, by: QuantizedMultiplier) -> Self {
+        Self {
+            multiplier: lanes.splat_sum(by.multiplier),
+            left: lanes.splat_sum(by.shift.max(0)),
+            right: lanes.splat_sum(by.shift.min(0).wrapping_neg()),
+        }
+    }
+
+    /// `sums` scaled with two roundings, plus `zero`.
+    #[inline(always)]
+    pub fn apply(&self, lanes: L, sums: L::Sum, zero: L::Sum) -> L::Sum {
+        lanes.scale(sums, self.multiplier, self.left, self.right, zero)
+    }
+}
+
 /// A stage as vectors read it: parameters side by side, padded to whole vectors.
 #[derive(Debug)]
 pub struct StageVectors {

@@ -10,7 +10,7 @@ pub const UNITS: usize = 4;
 pub struct Rows<'a> {
     /// Widened, followed by zeros up to a multiple of `2 * N`.
     pub activations: &'a [i16],
-    /// Unit after unit, `depth` stored weights each.
+    /// Unit after unit, `depth` stored weights each; best with those behind, which may be read.
     pub filter: &'a [u8],
     /// Weights of a unit.
     pub depth: usize,
@@ -52,8 +52,15 @@ impl Rows<'_> {
             unsafe { self.step(lanes, &mut sums, filter, at, width) };
         }
         if whole < self.depth {
-            // SAFETY: as above.
-            unsafe { self.step(lanes, &mut sums, filter, whole, self.depth - whole) };
+            let behind_last = (unit + U - 1) * self.depth + whole + width;
+            if behind_last <= self.filter.len() {
+                // What is read of the units behind meets zeros.
+                // SAFETY: the filter goes on so far.
+                unsafe { self.step(lanes, &mut sums, filter, whole, width) };
+            } else {
+                // SAFETY: as above.
+                unsafe { self.step(lanes, &mut sums, filter, whole, self.depth - whole) };
+            }
         }
         sums
     }

@@ -24,31 +24,31 @@ const HIDDEN: usize = 4;
 type IntegerGate<'a> = Gate<'a, i8, i16, i16, i32>;
 
 pub(super) struct Integer {
-    geometry: Geometry,
+    pub(super) geometry: Geometry,
     /// The one of the input gate is `None` where there is none.
-    gates: [Option<GateScales>; 4],
+    pub(super) gates: [Option<GateScales>; 4],
     /// Integer bits of the cell state; its scale is 2^(bits - 15).
-    cell_bits: u32,
-    cell_clip: i16,
-    hidden: QuantizedMultiplier,
-    hidden_zero_point: i32,
-    projection: Option<Projection>,
-    rounding: Rounding,
+    pub(super) cell_bits: u32,
+    pub(super) cell_clip: i16,
+    pub(super) hidden: QuantizedMultiplier,
+    pub(super) hidden_zero_point: i32,
+    pub(super) projection: Option<Projection>,
+    pub(super) rounding: Rounding,
 }
 
 /// What a gate multiplies with, and its biases with the zero points of input and output state worked in.
-struct GateScales {
-    input: QuantizedMultiplier,
-    recurrent: QuantizedMultiplier,
-    peephole: QuantizedMultiplier,
-    norm: QuantizedMultiplier,
+pub(super) struct GateScales {
+    pub(super) input: QuantizedMultiplier,
+    pub(super) recurrent: QuantizedMultiplier,
+    pub(super) peephole: QuantizedMultiplier,
+    pub(super) norm: QuantizedMultiplier,
     /// Stands for a variance of 0.
-    variance_guard: i32,
-    input_bias: Box<[i32]>,
-    recurrent_bias: Box<[i32]>,
+    pub(super) variance_guard: i32,
+    pub(super) input_bias: Box<[i32]>,
+    pub(super) recurrent_bias: Box<[i32]>,
 }
 
-struct Projection {
+pub(super) struct Projection {
     scale: QuantizedMultiplier,
     bias: Box<[i32]>,
     zero_point: i32,

@@ -2,8 +2,10 @@
 //! inference to the next.
 //!
 //! This folder has the operands and their shapes here, what one input does to the state for int8 with 16-bit gates in
-//! [`integer`], with 8-bit matrix products in [`integer_8x8_8`], and for floats in [`float`].
+//! [`integer`], with 8-bit matrix products in [`integer_8x8_8`], and for floats in [`float`]; [`fast_integer`] has the fast kernels
+//! of the first.
 
+mod fast_integer;
 mod float;
 mod integer;
 mod integer_8x8_8;
@@ -189,7 +191,10 @@ fn prepare(
     let prepared = match (input.ty, node.operator().intermediates.len()) {
         (T::Int8, 5) => {
             let cell = integer::Integer::new(node, settings, &options, geometry)?;
-            sequence(geometry, cell, shape)
+            match fast_integer::kernel(node, &cell, settings) {
+                Some(kernel) => kernel.prepared(shape),
+                None => sequence(geometry, cell, shape),
+            }
         }
         (T::Int8, 12) => {
             let cell = integer_8x8_8::Integer8::new(node, settings, &options, geometry)?;
