@@ -20,7 +20,7 @@
 //! 2. One file in `lanes/` with a token type that implements `Lanes`: how many sums a vector holds, what one dot step
 //!    multiplies, how sums become codes. Everything else is written once over that trait: `lanes/tile.rs` and `lanes/rows.rs` (matrix
 //!    products), `lanes/channelwise.rs` and `lanes/sliding.rs` (depthwise), `binary.rs` (ADD, SUB, MUL),
-//!    `prelu.rs`, `resize_bilinear.rs`, `arg_max.rs`, `softmax.rs`, `pool_2d.rs`, `lstm/`.
+//!    `prelu.rs`, `resize_bilinear.rs`, `arg_max.rs`, `softmax.rs`, `pool_2d.rs`, `lstm/`, `svdf.rs`.
 //! 3. One line in `for_each_isa!` (`lanes/mod.rs`); all primitives then list it, and all tests and benches run it.
 
 mod add_sub;
@@ -40,6 +40,7 @@ mod prelu;
 mod resize_bilinear;
 mod softmax;
 mod stage;
+mod svdf;
 mod target;
 mod transpose_conv;
 mod variant;
@@ -64,6 +65,7 @@ pub use resize_bilinear::{
 };
 pub use softmax::{Probabilities, Softmax, SoftmaxKernel, SoftmaxPrimitive};
 pub use stage::{Scaling, Stage};
+pub use svdf::{Svdf, SvdfKernel, SvdfPrimitive};
 pub use target::Target;
 pub use transpose_conv::{Spread, TransposeConv, TransposeConvPrimitive};
 pub use variant::{KernelChoice, Primitive, UnknownKernels, Variant, choose};
