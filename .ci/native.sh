@@ -80,7 +80,7 @@ miri() {
     local miri=(cargo +nightly miri test --locked --target-dir target/miri)
     "${miri[@]}" --lib -- tensor:: model:: plan:: ops:: fast::
     "${miri[@]}" --test programs --test sparse
-    CORALLITE_CONFORMANCE_ONLY=CONV_2D,IF,LEAKY_RELU,RANGE,SCATTER_ND \
+    CORALLITE_CONFORMANCE_ONLY=BATCH_MATMUL,CONV_2D,IF,LEAKY_RELU,RANGE,SCATTER_ND \
         "${miri[@]}" --test conformance committed_vectors_are_reproduced -- --nocapture
 }
 

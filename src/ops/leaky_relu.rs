@@ -175,6 +175,7 @@ mod tests {
 
     /// Element by element beside the reference, for numbers of channels that fill blocks and for others.
     #[test]
+    #[cfg_attr(miri, ignore = "hundreds of problems, hours under Miri")]
     fn prelu_variants_give_the_reference_s_bits() {
         let mut ran = Ran::new();
         for seed in 0..300 {

@@ -502,6 +502,7 @@ mod tests {
     use crate::ops::shared::differential::{Numbers, Ran, assert_all_ran};
 
     #[test]
+    #[cfg_attr(miri, ignore = "hundreds of problems, hours under Miri")]
     fn variants_answer_as_the_reference() {
         let mut ran = Ran::new();
         for seed in 0..200 {

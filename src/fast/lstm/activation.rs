@@ -127,6 +127,7 @@ mod tests {
     use crate::fixedpoint::{gemmlowp, rounding};
 
     #[test]
+    #[cfg_attr(miri, ignore = "every number, hours under Miri")]
     fn every_number_of_every_format_gets_what_gemmlowp_gives() {
         for integer_bits in 0..=6 {
             let (doubled, format) = (Format::of_tanh(integer_bits), Format::new(integer_bits));
