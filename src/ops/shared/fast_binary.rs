@@ -171,6 +171,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "hundreds of thousands of elements, hours under Miri")]
     fn operands_repeat_as_they_do_for_the_reference() {
         let shapes: [&[usize]; 10] = [
             &[],
