@@ -33,7 +33,7 @@ impl Band {
 
     /// Activations of all rows.
     pub fn len(&self, rows: Window) -> usize {
-        ((self.rows - 1) * rows.stride + reach(rows)) * self.width
+        ((self.rows - 1) * rows.stride + reach(rows)).saturating_mul(self.width)
     }
 
     /// Where windows have their rows of taps, each of `steps` dot steps.
@@ -48,7 +48,9 @@ impl Band {
 
 /// Input positions from the first tap to behind the last.
 fn reach(window: Window) -> usize {
-    (window.taps - 1) * window.dilation + 1
+    (window.taps - 1)
+        .saturating_mul(window.dilation)
+        .saturating_add(1)
 }
 
 impl<L: Lanes> Packed<L> {

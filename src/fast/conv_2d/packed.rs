@@ -60,7 +60,10 @@ impl Source {
         let room = BAND_BYTES / size_of::<L::Activation>();
         let band = Band::new(p.rows, p.columns, p.input_channels, room);
         let points = p.rows.is_point() && p.columns.is_point();
-        if points || u32::try_from(band.len(p.rows)).is_err() {
+        // Taps that lie far apart leave rows between them that nothing reads: a band grows with the dilation, a window does not.
+        let most = room.max(p.rows.input.saturating_mul(row).saturating_mul(4));
+        let fits = band.len(p.rows) <= most && u32::try_from(most).is_ok();
+        if points || !fits {
             return (Self::Windows, windows);
         }
         (Self::Band(band), band.runs(p.rows, steps))

@@ -384,6 +384,35 @@ fn conv_2d_variants_give_the_reference_s_bits() {
     assert_all_ran::<fast::Conv2dPrimitive>(&ran);
 }
 
+/// What is between the taps is not held in memory: `compare` looks at the scratch memory.
+#[test]
+#[cfg_attr(miri, ignore = "hours under Miri")]
+fn conv_2d_taps_may_lie_far_apart() {
+    let mut ran = Ran::new();
+    for (seed, dilation) in [(1, 1 << 8), (2, 1 << 16), (3, 1 << 26), (4, i32::MAX)] {
+        let mut case = case(seed);
+        let n = &mut Numbers::new(!seed);
+        let axis = |dilation| Axis::new(6, 3, 1, dilation, Padding::Same).expect("valid");
+        case.problem = Conv2d {
+            batches: 2,
+            rows: axis(dilation),
+            columns: axis(1),
+            input_channels: 2,
+            filter_channels: 2,
+            group_channels: 3,
+            output_channels: 3,
+        };
+        case.input = n.bytes(2 * 6 * 6 * 2);
+        case.filter = n.weights(3 * 3 * 3 * 2, case.activations);
+        case.bias = None;
+        case.stage = n.stage(3, case.activations);
+        let expected = case.reference();
+        let name = format!("dilation {dilation}");
+        compare::<fast::Conv2dPrimitive>(&case.fast(), case.operands(), &expected, &name, &mut ran);
+    }
+    assert_all_ran::<fast::Conv2dPrimitive>(&ran);
+}
+
 #[test]
 #[cfg_attr(miri, ignore = "hundreds of problems, hours under Miri")]
 fn fully_connected_variants_give_the_reference_s_bits() {
