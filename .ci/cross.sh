@@ -39,8 +39,8 @@ programs_start_emulated() {
 }
 
 # tests_under TRIPLE EMULATOR LIBRARIES COMPILER TEST...
-# The same profile, target and features for all (`build`): the library is built once, and without inlining across codegen units,
-# which would take half of the build.
+# The same profile, target and features for all (`build`): the library is built once, and optimised little: its build takes longer than
+# its tests.
 tests_under() {
     local triple=$1 emulator=$2 libraries=$3 compiler=$4 variable
     shift 4
@@ -55,7 +55,7 @@ tests_under() {
         arguments=(--skip failing_device_takes_the_process_with_it)
     fi
     export "${variable}_LINKER=$compiler" "${variable}_RUNNER=$emulator" QEMU_LD_PREFIX=$libraries
-    export CARGO_PROFILE_RELEASE_LTO=off
+    export CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_OPT_LEVEL=1
     build=(--locked --release --target "$triple" --features vendored-libusb,cli)
     cargo build "${build[@]}" --example standin
     CORALLITE_TEST_MODELS=$small_models CORALLITE_STANDIN="$PWD/target/$triple/release/examples/libstandin.so" \

@@ -29,7 +29,8 @@ documentation() {
 
 tests() {
     has_test_data || skip "models of the corpus in tests (no $CORALLITE_TEST_DATA)"
-    cargo test
+    # Large models run in the step `release`; the others do not need the minutes that optimising takes.
+    CARGO_PROFILE_DEV_OPT_LEVEL=0 CORALLITE_TEST_MODELS=$small_models cargo test
 }
 
 main_job() {
