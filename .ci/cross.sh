@@ -69,7 +69,7 @@ aarch64() {
     # The kernels of both instruction sets: without dot products and with them.
     local processor
     for processor in cortex-a53 cortex-a76; do
-        QEMU_CPU=$processor cargo test "${build[@]}" --lib -- differential fast:: rescaled
+        QEMU_CPU=$processor cargo test "${build[@]}" --lib -- variants taps fast:: rescaled
     done
 }
 
