@@ -3,7 +3,7 @@
 //! Vectors lie along the depth, as in FULLY_CONNECTED of few rows, so the right matrix is read by columns: one that is stored by
 //! rows is transposed first, into scratch memory.
 
-use super::lanes::rows::Rows;
+use super::lanes::rows::{Rows, int8, widen};
 use super::lanes::{Lanes, Work, for_each_isa};
 use super::stage::StageVectors;
 use super::{Primitive, Stage, TASK_MACS, Variant, Workers, Workspace};
@@ -206,8 +206,8 @@ impl<L: Lanes> Work for Run<'_, L> {
         for (row, output) in self.output.chunks_exact_mut(p.columns).enumerate() {
             let values = &mut self.activations[..p.depth];
             let sum = match p.by_columns[0] {
-                false => widen(values, self.left[row * p.depth..].iter()),
-                true => widen(values, self.left[row..].iter().step_by(p.rows)),
+                false => widen(values, &self.left[row * p.depth..], int8),
+                true => widen(values, self.left[row..].iter().step_by(p.rows), int8),
             };
             let row_term = lanes.splat_sum(sum.wrapping_mul(right_zero).wrapping_neg());
             for (block, to) in output.chunks_mut(L::N).enumerate() {
@@ -227,17 +227,6 @@ impl<L: Lanes> Work for Run<'_, L> {
             }
         }
     }
-}
-
-/// Widens as many numbers as there is room for; their sum.
-#[inline(always)]
-fn widen<'a>(to: &mut [i16], from: impl Iterator<Item = &'a u8>) -> i32 {
-    let mut sum = 0i32;
-    for (to, &byte) in to.iter_mut().zip(from) {
-        *to = byte.cast_signed().into();
-        sum = sum.wrapping_add(i32::from(*to));
-    }
-    sum
 }
 
 /// Columns that are written side by side.

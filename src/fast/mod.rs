@@ -20,7 +20,8 @@
 //! 2. One file in `lanes/` with a token type that implements `Lanes`: how many sums a vector holds, what one dot step
 //!    multiplies, how sums become codes. Everything else is written once over that trait: `lanes/tile.rs` and `lanes/rows.rs` (matrix
 //!    products), `lanes/channelwise.rs` and `lanes/sliding.rs` (depthwise), `binary.rs` (ADD, SUB, MUL),
-//!    `prelu.rs`, `resize_bilinear.rs`, `arg_max.rs`, `softmax.rs`, `pool_2d.rs`, `lstm/`, `svdf.rs`.
+//!    `prelu.rs`, `resize_bilinear.rs`, `arg_max.rs`, `softmax.rs`, `pool_2d.rs`, `lstm/`, `svdf.rs`
+//!    and `scaled_products.rs`.
 //! 3. One line in `for_each_isa!` (`lanes/mod.rs`); all primitives then list it, and all tests and benches run it.
 
 mod add_sub;
@@ -38,6 +39,7 @@ mod mul;
 mod pool_2d;
 mod prelu;
 mod resize_bilinear;
+mod scaled_products;
 mod softmax;
 mod stage;
 mod svdf;

@@ -1,8 +1,8 @@
 //! SVDF of int8 with a state of int16: filters over the features of the newest input and over the time that the state remembers.
 
-use super::aligned::Aligned;
-use super::lanes::rows::Rows;
+use super::lanes::rows::{int8, widen};
 use super::lanes::{Lanes, Work, for_each_isa};
+use super::scaled_products::{ScaledProducts, scale_to_int8};
 use super::stage::Scale;
 use super::{Primitive, Variant};
 use crate::fixedpoint::QuantizedMultiplier;
@@ -95,10 +95,9 @@ struct Vectors<L: Lanes> {
     memory: usize,
     rank: usize,
     output_zero_point: i32,
-    to_state: QuantizedMultiplier,
+    /// From the features to the state; the input's zero point is worked in.
+    newest: ScaledProducts,
     to_output: QuantizedMultiplier,
-    /// What the input's zero point adds to the sums over the features; padded to whole vectors.
-    offsets: Aligned,
     /// One per unit.
     bias: Box<[i32]>,
 }
@@ -111,8 +110,7 @@ impl<L: Lanes> Vectors<L> {
             let sum = weights.fold(0, i32::wrapping_add);
             sum.wrapping_mul(p.input_zero_point).wrapping_neg()
         };
-        let mut offsets: Vec<i32> = p.features.chunks_exact(p.inputs).map(offset).collect();
-        offsets.resize(p.filters.next_multiple_of(L::N), 0);
+        let offsets: Vec<i32> = p.features.chunks_exact(p.inputs).map(offset).collect();
         Self {
             name,
             lanes,
@@ -121,9 +119,8 @@ impl<L: Lanes> Vectors<L> {
             memory: p.memory,
             rank: p.rank,
             output_zero_point: p.output_zero_point,
-            to_state: p.to_state,
+            newest: ScaledProducts::new::<L>(p.to_state, &offsets),
             to_output: p.to_output,
-            offsets: Aligned::of(&offsets),
             bias: match p.bias {
                 Some(bias) => bias.into(),
                 None => vec![0; p.filters / p.rank].into(),
@@ -161,7 +158,7 @@ impl<L: Lanes> SvdfKernel for Vectors<L> {
     }
 
     fn packed_bytes(&self) -> usize {
-        self.offsets.bytes() + size_of_val(&*self.bias)
+        self.newest.bytes() + size_of_val(&*self.bias)
     }
 }
 
@@ -185,41 +182,20 @@ impl<L: Lanes> Work for Run<'_, L> {
         let (sums, values) = self.scratch.split_at_mut(v.filters.next_multiple_of(L::N));
         let values: &mut [i16] = bytemuck::cast_slice_mut(values);
         let (widened, rest) = values.split_at_mut(v.inputs);
-        for (to, &byte) in widened.iter_mut().zip(self.input) {
-            *to = byte.cast_signed().into();
-        }
+        widen(widened, self.input, int8);
         rest.fill(0);
-        v.newest(values, self.features, sums);
+        v.newest.run(v.lanes, self.features, v.inputs, values, sums);
         // Every filter forgets its oldest entry; its last place gets what is not its own, and then the newest.
         self.state.copy_within(1.., 0);
         for (memory, &newest) in self.state.chunks_exact_mut(v.memory).zip(&*sums) {
             memory[v.memory - 1] = newest.clamp(i16::MIN.into(), i16::MAX.into()) as i16;
         }
         v.recall(self.state, self.times, sums);
-        v.finish(sums, self.output);
+        scale_to_int8(v.lanes, sums, v.to_output, v.output_zero_point, self.output);
     }
 }
 
 impl<L: Lanes> Vectors<L> {
-    /// The newest entries of the filters, not yet limited to 16 bits.
-    #[inline(always)]
-    fn newest(&self, values: &[i16], features: &[u8], to: &mut [i32]) {
-        let lanes = self.lanes;
-        let (scale, zero) = (Scale::new(lanes, self.to_state), lanes.splat_sum(0));
-        let offsets: &[i32] = self.offsets.slice();
-        for first in (0..self.filters).step_by(L::N) {
-            let rows = Rows {
-                activations: values,
-                filter: &features[first * self.inputs..],
-                depth: self.inputs,
-                signed: true,
-            };
-            let sums = rows.sums(lanes, L::N.min(self.filters - first));
-            let sums = lanes.add(lanes.load_sums(&sums), lanes.load_sums(&offsets[first..]));
-            lanes.store_sums(scale.apply(lanes, sums, zero), &mut to[first..]);
-        }
-    }
-
     /// The sums of the units over the time.
     #[inline(always)]
     fn recall(&self, state: &[i16], times: &[i16], to: &mut [i32]) {
@@ -227,19 +203,6 @@ impl<L: Lanes> Vectors<L> {
         let units = state.chunks_exact(filters).zip(times.chunks_exact(filters));
         for ((to, &bias), (entries, weights)) in to.iter_mut().zip(&self.bias).zip(units) {
             *to = bias.wrapping_add(dot(entries, weights));
-        }
-    }
-
-    /// From the sums over the time to the results.
-    #[inline(always)]
-    fn finish(&self, sums: &[i32], output: &mut [u8]) {
-        let lanes = self.lanes;
-        let scale = Scale::new(lanes, self.to_output);
-        let zero = lanes.splat_sum(self.output_zero_point);
-        let limits = lanes.limits(-128, 127);
-        for (to, sums) in output.chunks_mut(L::N).zip(sums.chunks_exact(L::N)) {
-            let codes = scale.apply(lanes, lanes.load_sums(sums), zero);
-            lanes.store_codes(codes, limits, to);
         }
     }
 }

@@ -6,7 +6,7 @@
 use super::Conv2d;
 use super::weights::Bias;
 use crate::fast::aligned::Aligned;
-use crate::fast::lanes::rows::Rows;
+use crate::fast::lanes::rows::{Rows, int8, widen};
 use crate::fast::lanes::{Lanes, Work};
 use crate::fast::stage::StageVectors;
 use crate::fast::{ConvKernel, Operands, Part, Workspace};
@@ -98,7 +98,7 @@ impl<L: Lanes> Work for Run<'_, L> {
             let (values, rest) = to.split_at_mut(s.depth);
             rest.fill(0);
             *term = match s.signed {
-                true => widen(values, from, |byte| byte.cast_signed().into()),
+                true => widen(values, from, int8),
                 false => widen(values, from, i16::from),
             };
             *term = term.wrapping_mul(s.row_factor);
@@ -129,17 +129,6 @@ impl<L: Lanes> Work for Run<'_, L> {
             }
         }
     }
-}
-
-/// Widens bytes; their sum.
-#[inline(always)]
-fn widen(to: &mut [i16], from: &[u8], value: impl Fn(u8) -> i16) -> i32 {
-    let mut sum = 0i32;
-    for (to, &byte) in to.iter_mut().zip(from) {
-        *to = value(byte);
-        sum = sum.wrapping_add(i32::from(*to));
-    }
-    sum
 }
 
 impl<L: Lanes> Streamed<L> {

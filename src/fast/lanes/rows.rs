@@ -87,3 +87,24 @@ impl Rows<'_> {
         }
     }
 }
+
+/// Widens as many stored bytes as there is room for, each to its `value`; their sum.
+#[inline(always)]
+pub fn widen<'a>(
+    to: &mut [i16],
+    from: impl IntoIterator<Item = &'a u8>,
+    value: impl Fn(u8) -> i16,
+) -> i32 {
+    let mut sum = 0i32;
+    for (to, &byte) in to.iter_mut().zip(from) {
+        *to = value(byte);
+        sum = sum.wrapping_add(i32::from(*to));
+    }
+    sum
+}
+
+/// The value of an int8 byte.
+#[inline(always)]
+pub fn int8(byte: u8) -> i16 {
+    byte.cast_signed().into()
+}

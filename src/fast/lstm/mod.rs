@@ -5,9 +5,9 @@
 
 mod activation;
 
-use super::aligned::Aligned;
-use super::lanes::rows::Rows;
+use super::lanes::rows::{int8, widen};
 use super::lanes::{Lanes, Work, for_each_isa};
+use super::scaled_products::{ScaledProducts, scale_to_int8};
 use super::stage::Scale;
 use super::{Primitive, Variant};
 use crate::fixedpoint::QuantizedMultiplier;
@@ -133,7 +133,9 @@ fn prepare<L: Lanes>(name: &'static str, problem: &Lstm<'_>) -> Option<Box<dyn L
             inputs: p.inputs,
             cells: p.cells,
             gates: p.gates.map(|gate| {
-                gate.map(|gate| [gate.input, gate.recurrent].map(|p| Product::new::<L>(&p)))
+                gate.map(|gate| {
+                    [gate.input, gate.recurrent].map(|p| ScaledProducts::new::<L>(p.scale, p.bias))
+                })
             }),
             cell_bits: p.cell_bits,
             cell_clip: p.cell_clip,
@@ -149,28 +151,11 @@ struct Vectors<L: Lanes> {
     inputs: usize,
     cells: usize,
     /// The products with the input and with the output.
-    gates: [Option<[Product; 2]>; 4],
+    gates: [Option<[ScaledProducts; 2]>; 4],
     cell_bits: u32,
     cell_clip: i16,
     hidden: QuantizedMultiplier,
     hidden_zero_point: i32,
-}
-
-struct Product {
-    scale: QuantizedMultiplier,
-    /// Padded to whole vectors.
-    bias: Aligned,
-}
-
-impl Product {
-    fn new<L: Lanes>(product: &LstmProduct<'_>) -> Self {
-        let mut bias = product.bias.to_vec();
-        bias.resize(bias.len().next_multiple_of(L::N), 0);
-        Self {
-            scale: product.scale,
-            bias: Aligned::of(&bias),
-        }
-    }
 }
 
 impl<L: Lanes> Vectors<L> {
@@ -213,7 +198,7 @@ impl<L: Lanes> LstmKernel for Vectors<L> {
 
     fn packed_bytes(&self) -> usize {
         let products = self.gates.iter().flatten().flatten();
-        products.map(|product| product.bias.bytes()).sum()
+        products.map(ScaledProducts::bytes).sum()
     }
 }
 
@@ -270,18 +255,19 @@ impl<L: Lanes> Work for Run<'_, L> {
         let mut memory = Memory::new(v, self.scratch);
         let (output_state, cell_state) = self.states;
         let functions = Functions::new(v);
-        widen(memory.values[1], output_state);
+        widen(memory.values[1], &*output_state, int8);
         memory.cells[..v.cells].copy_from_slice(cell_state);
         for row in self.operands.rows {
             let input = &self.operands.input[row * v.inputs..][..v.inputs];
-            widen(memory.values[0], input);
+            widen(memory.values[0], input, int8);
             for gate in INPUT_GATE..=OUTPUT_GATE {
                 v.gate(gate, self.operands.weights[gate], &mut memory, &functions);
             }
             v.update_cells(&mut memory, functions.tanh_of_cells);
             let output = &mut self.output[row * v.cells..][..v.cells];
-            v.finish(memory.sums[0], output);
-            widen(memory.values[1], output);
+            let products = &*memory.sums[0];
+            scale_to_int8(v.lanes, products, v.hidden, v.hidden_zero_point, output);
+            widen(memory.values[1], &*output, int8);
             output_state.copy_from_slice(output);
         }
         cell_state.copy_from_slice(&memory.cells[..v.cells]);
@@ -321,39 +307,13 @@ impl<L: Lanes> Vectors<L> {
         let depths = [self.inputs, self.cells];
         for (operand, product) in products.iter().enumerate() {
             let (values, sums) = (&*memory.values[operand], &mut *memory.sums[operand]);
-            self.products(product, weights[operand], depths[operand], values, sums);
+            product.run(self.lanes, weights[operand], depths[operand], values, sums);
         }
         let gate = &mut *memory.gates[number];
         let [input, recurrent] = &memory.sums;
         match number {
             CELL_GATE => activate(gate, input, recurrent, functions.tanh, tanh),
             _ => activate(gate, input, recurrent, functions.logistic, logistic),
-        }
-    }
-
-    /// What the products with `values` add to a gate.
-    #[inline(always)]
-    fn products(
-        &self,
-        product: &Product,
-        weights: &[u8],
-        depth: usize,
-        values: &[i16],
-        to: &mut [i32],
-    ) {
-        let lanes = self.lanes;
-        let (scale, zero) = (Scale::new(lanes, product.scale), lanes.splat_sum(0));
-        let bias: &[i32] = product.bias.slice();
-        for first in (0..self.cells).step_by(L::N) {
-            let rows = Rows {
-                activations: values,
-                filter: &weights[first * depth..],
-                depth,
-                signed: true,
-            };
-            let sums = rows.sums(lanes, L::N.min(self.cells - first));
-            let sums = lanes.add(lanes.load_sums(&sums), lanes.load_sums(&bias[first..]));
-            lanes.store_sums(scale.apply(lanes, sums, zero), &mut to[first..]);
         }
     }
 
@@ -389,19 +349,6 @@ impl<L: Lanes> Vectors<L> {
                 products[lane] = i32::from(output[lane]) * i32::from(tanh(state[lane], &format));
             }
             (*states, *to) = (state, products);
-        }
-    }
-
-    /// From the products of output gate and cells to the outputs.
-    #[inline(always)]
-    fn finish(&self, products: &[i32], output: &mut [u8]) {
-        let lanes = self.lanes;
-        let scale = Scale::new(lanes, self.hidden);
-        let zero = lanes.splat_sum(self.hidden_zero_point);
-        let limits = lanes.limits(-128, 127);
-        for (to, products) in output.chunks_mut(L::N).zip(products.chunks_exact(L::N)) {
-            let codes = scale.apply(lanes, lanes.load_sums(products), zero);
-            lanes.store_codes(codes, limits, to);
         }
     }
 }
@@ -441,12 +388,4 @@ fn blocks_mut<T>(cells: &mut [T]) -> &mut [[T; BLOCK]] {
 #[inline(always)]
 fn saturate(value: i32) -> i16 {
     value.clamp(i16::MIN.into(), i16::MAX.into()) as i16
-}
-
-/// Widens as many values as there are bytes, which are int8.
-#[inline(always)]
-fn widen(to: &mut [i16], from: &[u8]) {
-    for (to, &byte) in to.iter_mut().zip(from) {
-        *to = byte.cast_signed().into();
-    }
 }

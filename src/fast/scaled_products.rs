@@ -1,0 +1,76 @@
+//! Products of int8 matrices with a vector, all of whose sums are scaled alike: what recurrent layers are made of.
+
+use super::aligned::Aligned;
+use super::lanes::Lanes;
+use super::lanes::rows::Rows;
+use super::stage::Scale;
+use crate::fixedpoint::QuantizedMultiplier;
+
+/// What becomes of the sums of a product.
+pub struct ScaledProducts {
+    scale: QuantizedMultiplier,
+    units: usize,
+    /// Added before scaling; padded to whole vectors.
+    bias: Aligned,
+}
+
+impl ScaledProducts {
+    /// `bias`: one per unit, which is a row of the matrix.
+    pub fn new<L: Lanes>(scale: QuantizedMultiplier, bias: &[i32]) -> Self {
+        let mut padded = bias.to_vec();
+        padded.resize(bias.len().next_multiple_of(L::N), 0);
+        Self {
+            scale,
+            units: bias.len(),
+            bias: Aligned::of(&padded),
+        }
+    }
+
+    /// Bytes of the biases.
+    pub fn bytes(&self) -> usize {
+        self.bias.bytes()
+    }
+
+    /// The scaled sums of `weights`, units x `depth`, with `values`, which are widened and padded as [`Rows`] wants them. `to` has
+    /// room for whole vectors.
+    #[inline(always)]
+    pub fn run<L: Lanes>(
+        &self,
+        lanes: L,
+        weights: &[u8],
+        depth: usize,
+        values: &[i16],
+        to: &mut [i32],
+    ) {
+        let (scale, zero) = (Scale::new(lanes, self.scale), lanes.splat_sum(0));
+        let bias: &[i32] = self.bias.slice();
+        for first in (0..self.units).step_by(L::N) {
+            let rows = Rows {
+                activations: values,
+                filter: &weights[first * depth..],
+                depth,
+                signed: true,
+            };
+            let sums = rows.sums(lanes, L::N.min(self.units - first));
+            let sums = lanes.add(lanes.load_sums(&sums), lanes.load_sums(&bias[first..]));
+            lanes.store_sums(scale.apply(lanes, sums, zero), &mut to[first..]);
+        }
+    }
+}
+
+/// Scales `sums`, which have room for whole vectors, to int8 results.
+#[inline(always)]
+pub fn scale_to_int8<L: Lanes>(
+    lanes: L,
+    sums: &[i32],
+    scale: QuantizedMultiplier,
+    zero_point: i32,
+    output: &mut [u8],
+) {
+    let (scale, zero) = (Scale::new(lanes, scale), lanes.splat_sum(zero_point));
+    let limits = lanes.limits(-128, 127);
+    for (to, sums) in output.chunks_mut(L::N).zip(sums.chunks_exact(L::N)) {
+        let codes = scale.apply(lanes, lanes.load_sums(sums), zero);
+        lanes.store_codes(codes, limits, to);
+    }
+}
