@@ -36,6 +36,7 @@ mod lanes;
 mod lstm;
 mod matrix_product;
 mod mul;
+mod picture;
 mod pool_2d;
 mod prelu;
 mod resize_bilinear;
@@ -60,11 +61,10 @@ pub use isa::Isa;
 pub use lstm::{Lstm, LstmGate, LstmKernel, LstmOperands, LstmPrimitive, LstmProduct};
 pub use matrix_product::{MatrixProduct, MatrixProductKernel, MatrixProductPrimitive};
 pub use mul::{Mul, MulPrimitive};
-pub use pool_2d::{Pool2d, Pool2dKernel, Pool2dPrimitive, Pooling};
+pub use picture::PictureKernel;
+pub use pool_2d::{Pool2d, Pool2dPrimitive, Pooling};
 pub use prelu::{Prelu, PreluKernel, PreluPrimitive};
-pub use resize_bilinear::{
-    Means, ResizeBilinear, ResizeBilinearKernel, ResizeBilinearPrimitive, Tap,
-};
+pub use resize_bilinear::{Means, ResizeBilinear, ResizeBilinearPrimitive, Tap};
 pub use softmax::{Probabilities, Softmax, SoftmaxKernel, SoftmaxPrimitive};
 pub use stage::{Scaling, Stage};
 pub use svdf::{Svdf, SvdfKernel, SvdfPrimitive};

@@ -3,7 +3,7 @@
 //! A sum takes 16 bits where the window is small. The mean is found without a division: see [`Divisor`].
 
 use super::lanes::{Lanes, Work, for_each_isa};
-use super::{Element8, Primitive, Variant, Window, Workers};
+use super::{Element8, PictureKernel, Primitive, Variant, Window};
 
 /// What becomes of the values of a window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,35 +31,6 @@ pub struct Pool2d {
     pub clamp: (i32, i32),
 }
 
-/// A prepared pool.
-pub trait Pool2dKernel: Send + Sync {
-    /// `max_pool_2d.<isa>` or `average_pool_2d.<isa>`.
-    fn name(&self) -> &'static str;
-    /// The pool.
-    fn problem(&self) -> &Pool2d;
-    /// Computes as many rows of the result as `output` has room for, from row `first` over all pictures on.
-    fn run(&self, input: &[u8], output: &mut [u8], first: usize);
-}
-
-impl dyn Pool2dKernel {
-    /// Computes the whole result, shared among `workers`.
-    pub fn run_all(&self, input: &[u8], output: &mut [u8], workers: &Workers) {
-        let problem = self.problem();
-        let row = problem.row_bytes().max(1);
-        let rows = output.len() / row;
-        let values = output.len().saturating_mul(problem.most_taps());
-        // Several pieces a thread, so that an interrupted one delays the others little.
-        let tasks = match workers.threads() {
-            1 => 1,
-            threads => (values / TASK_VALUES).clamp(1, threads * 3),
-        };
-        let step = rows.div_ceil(tasks).max(1);
-        workers.split(output, step * row, &|number, piece, _| {
-            self.run(input, piece, number * step);
-        });
-    }
-}
-
 /// Values of windows that are worth a thread's attention.
 const TASK_VALUES: usize = 400_000;
 
@@ -84,7 +55,7 @@ pub struct Pool2dPrimitive;
 
 impl Primitive for Pool2dPrimitive {
     type Problem<'a> = Pool2d;
-    type Kernel = dyn Pool2dKernel;
+    type Kernel = dyn PictureKernel;
 
     fn variants() -> &'static [Variant<Self>] {
         for_each_isa!(list)
@@ -114,7 +85,7 @@ impl Pool2d {
     }
 }
 
-fn prepare<L: Lanes>(name: &'static str, problem: &Pool2d) -> Option<Box<dyn Pool2dKernel>> {
+fn prepare<L: Lanes>(name: &'static str, problem: &Pool2d) -> Option<Box<dyn PictureKernel>> {
     let lanes = L::detect()?;
     let suits = problem.channels >= HALF_BLOCK && problem.most_taps() <= MOST_TAPS;
     suits.then(|| {
@@ -122,7 +93,7 @@ fn prepare<L: Lanes>(name: &'static str, problem: &Pool2d) -> Option<Box<dyn Poo
             name,
             lanes,
             problem: *problem,
-        }) as Box<dyn Pool2dKernel>
+        }) as Box<dyn PictureKernel>
     })
 }
 
@@ -132,13 +103,17 @@ struct Pool<L: Lanes> {
     problem: Pool2d,
 }
 
-impl<L: Lanes> Pool2dKernel for Pool<L> {
+impl<L: Lanes> PictureKernel for Pool<L> {
     fn name(&self) -> &'static str {
         self.name
     }
 
-    fn problem(&self) -> &Pool2d {
-        &self.problem
+    fn row_bytes(&self) -> usize {
+        self.problem.row_bytes()
+    }
+
+    fn task_bytes(&self) -> usize {
+        (TASK_VALUES / self.problem.most_taps().max(1)).max(1)
     }
 
     fn run(&self, input: &[u8], output: &mut [u8], first: usize) {
@@ -151,7 +126,7 @@ impl<L: Lanes> Pool2dKernel for Pool<L> {
     }
 }
 
-/// One call of [`Pool2dKernel::run`].
+/// One call of [`PictureKernel::run`].
 struct Run<'a> {
     problem: &'a Pool2d,
     input: &'a [u8],
@@ -258,11 +233,9 @@ impl<T: Value> Taps<'_, T> {
 }
 
 /// A type of stored values.
-trait Value: bytemuck::Pod + Ord {
+trait Value: bytemuck::Pod + Ord + Into<i16> {
     const LOWEST: Self;
     fn of(code: i32) -> Self;
-    fn widen(self) -> i16;
-    fn byte(self) -> u8;
 }
 
 impl Value for i8 {
@@ -271,16 +244,6 @@ impl Value for i8 {
     fn of(code: i32) -> Self {
         code as Self
     }
-
-    #[inline(always)]
-    fn widen(self) -> i16 {
-        self.into()
-    }
-
-    #[inline(always)]
-    fn byte(self) -> u8 {
-        self.cast_unsigned()
-    }
 }
 
 impl Value for u8 {
@@ -288,16 +251,6 @@ impl Value for u8 {
 
     fn of(code: i32) -> Self {
         code as Self
-    }
-
-    #[inline(always)]
-    fn widen(self) -> i16 {
-        self.into()
-    }
-
-    #[inline(always)]
-    fn byte(self) -> u8 {
-        self
     }
 }
 
@@ -326,7 +279,7 @@ impl<T: Value> Reduce<T> for Max<T> {
 
     #[inline(always)]
     fn finish(&self, max: T) -> u8 {
-        max.max(self.0[0]).min(self.0[1]).byte()
+        bytemuck::cast(max.max(self.0[0]).min(self.0[1]))
     }
 }
 
@@ -351,7 +304,7 @@ impl<S> Mean<S> {
         let mut mean = Self {
             low,
             high,
-            lowest: T::LOWEST.widen().into(),
+            lowest: T::LOWEST.into().into(),
             divisor: Divisor::new(1),
             nudge: 0,
             down: 0,
@@ -386,12 +339,12 @@ impl<T: Value, S: Sum> Reduce<T> for Mean<S> {
 
     #[inline(always)]
     fn step(sum: S, value: T) -> S {
-        sum.plus(value.widen())
+        sum.plus(value.into())
     }
 
     #[inline(always)]
     fn finish(&self, sum: S) -> u8 {
-        let sum = sum.widen();
+        let sum: i32 = sum.into();
         let dividend = sum + self.nudge + ((sum >> 31) & self.down);
         let mean = self.divisor.quotient(dividend.cast_unsigned()) + self.lowest;
         mean.max(self.low).min(self.high) as u8
@@ -399,10 +352,9 @@ impl<T: Value, S: Sum> Reduce<T> for Mean<S> {
 }
 
 /// A type of sums.
-trait Sum: Copy {
+trait Sum: Copy + Into<i32> {
     const ZERO: Self;
     fn plus(self, value: i16) -> Self;
-    fn widen(self) -> i32;
 }
 
 impl Sum for i16 {
@@ -412,11 +364,6 @@ impl Sum for i16 {
     fn plus(self, value: i16) -> Self {
         self.wrapping_add(value)
     }
-
-    #[inline(always)]
-    fn widen(self) -> i32 {
-        self.into()
-    }
 }
 
 impl Sum for i32 {
@@ -425,11 +372,6 @@ impl Sum for i32 {
     #[inline(always)]
     fn plus(self, value: i16) -> Self {
         self.wrapping_add(value.into())
-    }
-
-    #[inline(always)]
-    fn widen(self) -> i32 {
-        self
     }
 }
 

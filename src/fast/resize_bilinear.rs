@@ -8,7 +8,7 @@
 //! the reference's own arithmetic, 32-bit integers or float32 in its order.
 
 use super::lanes::{Lanes, Work, for_each_isa};
-use super::{Element8, Primitive, Variant, Workers};
+use super::{Element8, PictureKernel, Primitive, Variant};
 use crate::fixedpoint::Rounding;
 
 /// A position of the result along one axis: the two neighbours in the operand, and how far it is from the lower one.
@@ -46,32 +46,6 @@ pub struct ResizeBilinear<'a> {
     pub means: Means<'a>,
 }
 
-/// A prepared resizing.
-pub trait ResizeBilinearKernel: Send + Sync {
-    /// `resize_bilinear.<isa>`.
-    fn name(&self) -> &'static str;
-    /// Bytes of a row of the result.
-    fn row_bytes(&self) -> usize;
-    /// Computes as many rows of the result as `output` has room for, from row `first` over all pictures on.
-    fn run(&self, input: &[u8], output: &mut [u8], first: usize);
-}
-
-impl dyn ResizeBilinearKernel {
-    /// Computes the whole result, shared among `workers`.
-    pub fn run_all(&self, input: &[u8], output: &mut [u8], workers: &Workers) {
-        let rows = output.len() / self.row_bytes().max(1);
-        // Several pieces a thread, so that an interrupted one delays the others little.
-        let tasks = match workers.threads() {
-            1 => 1,
-            threads => (output.len() / TASK_BYTES).clamp(1, threads * 3),
-        };
-        let step = rows.div_ceil(tasks).max(1);
-        workers.split(output, step * self.row_bytes(), &|number, piece, _| {
-            self.run(input, piece, number * step);
-        });
-    }
-}
-
 /// Results that are worth a thread's attention.
 const TASK_BYTES: usize = 50_000;
 
@@ -90,7 +64,7 @@ pub struct ResizeBilinearPrimitive;
 
 impl Primitive for ResizeBilinearPrimitive {
     type Problem<'a> = ResizeBilinear<'a>;
-    type Kernel = dyn ResizeBilinearKernel;
+    type Kernel = dyn PictureKernel;
 
     fn variants() -> &'static [Variant<Self>] {
         for_each_isa!(list)
@@ -100,7 +74,7 @@ impl Primitive for ResizeBilinearPrimitive {
 fn prepare<L: Lanes>(
     name: &'static str,
     problem: &ResizeBilinear<'_>,
-) -> Option<Box<dyn ResizeBilinearKernel>> {
+) -> Option<Box<dyn PictureKernel>> {
     let lanes = L::detect()?;
     Some(match (problem.means, problem.element) {
         (Means::Real(taps), Element8::UInt8) => {
@@ -133,7 +107,7 @@ fn kernel<L: Lanes, F: Form>(
     form: F,
     rows: Shares<F::Number>,
     columns: Shares<F::Number>,
-) -> Box<dyn ResizeBilinearKernel> {
+) -> Box<dyn PictureKernel> {
     let same = |a: &Tap<_>, b: &Tap<_>| (a.lower, a.upper) == (b.lower, b.upper);
     let runs = columns.chunk_by(same).map(|run| run.len()).collect();
     Box::new(Resize {
@@ -351,13 +325,17 @@ struct Resize<L: Lanes, F: Form> {
     runs: Box<[usize]>,
 }
 
-impl<L: Lanes, F: Form> ResizeBilinearKernel for Resize<L, F> {
+impl<L: Lanes, F: Form> PictureKernel for Resize<L, F> {
     fn name(&self) -> &'static str {
         self.name
     }
 
     fn row_bytes(&self) -> usize {
         self.columns.len() * self.channels
+    }
+
+    fn task_bytes(&self) -> usize {
+        TASK_BYTES
     }
 
     fn run(&self, input: &[u8], output: &mut [u8], first: usize) {
@@ -370,7 +348,7 @@ impl<L: Lanes, F: Form> ResizeBilinearKernel for Resize<L, F> {
     }
 }
 
-/// One call of [`ResizeBilinearKernel::run`].
+/// One call of [`PictureKernel::run`].
 struct Run<'a, L: Lanes, F: Form> {
     resize: &'a Resize<L, F>,
     input: &'a [u8],

@@ -8,13 +8,10 @@ mod differential;
 mod reference;
 mod steps;
 
-use super::shared::{check, result_size, rows};
-use super::{
-    EvalError, Kernel, KernelIo, KernelMemory, Node, OpDef, PrepareError, Prepared, Settings,
-    Views, required,
-};
+use super::shared::{FastPicture, check, result_size, rows};
+use super::{Node, OpDef, PrepareError, Prepared, Settings};
 use crate::fast::{
-    self, Element8, Means, ResizeBilinear, ResizeBilinearKernel, ResizeBilinearPrimitive, Tap,
+    self, Element8, Means, PictureKernel, ResizeBilinear, ResizeBilinearPrimitive, Tap,
 };
 use crate::model::BuiltinOperator;
 use crate::tensor::{Shape, TensorType as T};
@@ -65,7 +62,7 @@ fn prepare(node: &Node<'_>, settings: &Settings) -> Result<Prepared, PrepareErro
     };
     let rounding = settings.profile.rounding();
     let fast = |element, means| {
-        let kernel = FastResize(picture.fast(element, means, settings)?);
+        let kernel = FastPicture(picture.fast(element, means, settings)?);
         Some(Prepared::new(kernel, [shape]))
     };
     if matches!(input.ty, T::Float32 | T::UInt8) {
@@ -118,7 +115,7 @@ impl Picture {
         element: Element8,
         means: Means<'_>,
         settings: &Settings,
-    ) -> Option<Box<dyn ResizeBilinearKernel>> {
+    ) -> Option<Box<dyn PictureKernel>> {
         let problem = ResizeBilinear {
             element,
             height: self.height,
@@ -127,33 +124,5 @@ impl Picture {
             means,
         };
         fast::choose::<ResizeBilinearPrimitive>(settings.kernels, &problem)
-    }
-}
-
-struct FastResize(Box<dyn ResizeBilinearKernel>);
-
-impl Kernel for FastResize {
-    fn eval(&self, io: &mut KernelIo<'_>) -> Result<(), EvalError> {
-        let workers = io.workers();
-        let Views {
-            inputs: [input],
-            outputs: [mut output],
-            ..
-        } = io.views([INPUT], [OUTPUT], [])?;
-        let input = required(input, INPUT)?.bytes();
-        self.0.run_all(input, output.bytes_mut(), workers);
-        Ok(())
-    }
-
-    fn name(&self) -> &'static str {
-        self.0.name()
-    }
-
-    /// No scratch is needed; a byte of it says that threads are used.
-    fn memory(&self) -> KernelMemory {
-        KernelMemory {
-            packed: 0,
-            workspace: 1,
-        }
     }
 }

@@ -1,11 +1,9 @@
 //! The fast kernels of pools of bytes.
 
-use super::pool::{INPUT, OUTPUT, ParsedPool};
-use super::{Pool2d, element8};
-use crate::fast::{self, Element8, Pool2dKernel, Pool2dPrimitive, Pooling};
-use crate::ops::{
-    EvalError, Kernel, KernelIo, KernelMemory, PrepareError, Prepared, Settings, Views, required,
-};
+use super::pool::ParsedPool;
+use super::{FastPicture, Pool2d, element8};
+use crate::fast::{self, Element8, Pool2dPrimitive, Pooling};
+use crate::ops::{PrepareError, Prepared, Settings};
 
 /// The fast kernel; `None` where the reference has to do.
 ///
@@ -21,10 +19,8 @@ pub fn fast_pool(
     };
     let problem = parsed.pool.fast(element, pooling, parsed.clamp()?);
     let kernel = fast::choose::<Pool2dPrimitive>(settings.kernels, &problem);
-    Ok(
-        kernel
-            .map(|kernel| Prepared::new(FastPool(kernel), [parsed.shape]).visits(parsed.visits())),
-    )
+    let prepared = |kernel| Prepared::new(FastPicture(kernel), [parsed.shape]);
+    Ok(kernel.map(|kernel| prepared(kernel).visits(parsed.visits())))
 }
 
 impl Pool2d {
@@ -37,34 +33,6 @@ impl Pool2d {
             columns: self.columns.window(),
             channels: self.channels,
             clamp,
-        }
-    }
-}
-
-struct FastPool(Box<dyn Pool2dKernel>);
-
-impl Kernel for FastPool {
-    fn eval(&self, io: &mut KernelIo<'_>) -> Result<(), EvalError> {
-        let workers = io.workers();
-        let Views {
-            inputs: [input],
-            outputs: [mut output],
-            ..
-        } = io.views([INPUT], [OUTPUT], [])?;
-        let input = required(input, INPUT)?.bytes();
-        self.0.run_all(input, output.bytes_mut(), workers);
-        Ok(())
-    }
-
-    fn name(&self) -> &'static str {
-        self.0.name()
-    }
-
-    /// No scratch is needed; a byte of it says that threads are used.
-    fn memory(&self) -> KernelMemory {
-        KernelMemory {
-            packed: 0,
-            workspace: 1,
         }
     }
 }

@@ -10,6 +10,7 @@ pub mod check;
 pub mod differential;
 mod element;
 mod fast_binary;
+mod fast_picture;
 mod fast_pool;
 mod fast_prelu;
 mod fast_weighted;
@@ -44,6 +45,7 @@ pub use border::{Border, real_zero};
 pub use broadcast::{Broadcast, select, zip};
 pub use element::{Integer, Quantized, element8, int4_codes};
 pub use fast_binary::{fast_add_sub, fast_mul};
+pub use fast_picture::FastPicture;
 #[cfg(test)]
 pub use fast_pool::assert_variants_equal;
 pub use fast_pool::fast_pool;

@@ -52,8 +52,8 @@ pub struct ParsedPool<'a> {
     pub output: NodeTensor<'a>,
 }
 
-pub(super) const INPUT: usize = 0;
-pub(super) const OUTPUT: usize = 0;
+const INPUT: usize = 0;
+const OUTPUT: usize = 0;
 
 impl Pool2d {
     /// Reads the option table and the shapes.
