@@ -1,8 +1,5 @@
 # Steps for other targets: a static build, and tests under an emulator.
 
-# Small models that between them hold every operator family; whole MobileNets take minutes under an emulator.
-small_models=arm_cnn_s_quantized,hello_world_int8,micro_speech_quantized,mlperf_ad01_int8,mlperf_kws_ref,mobilenet_v1_0.25_128_quant,mnistnet_u8,person_detect,tinymaix_mnist_arduino,tinymaix_mnist_dw
-
 musl() {
     packages musl-tools linux-libc-dev
     target x86_64-unknown-linux-musl

@@ -65,3 +65,6 @@ target() {
         rustup target add "$1"
     fi
 }
+
+# Small models that between them hold every operator family; whole MobileNets take minutes under an emulator or unoptimised.
+small_models=arm_cnn_s_quantized,hello_world_int8,micro_speech_quantized,mlperf_ad01_int8,mlperf_kws_ref,mobilenet_v1_0.25_128_quant,mnistnet_u8,person_detect,tinymaix_mnist_arduino,tinymaix_mnist_dw

@@ -78,9 +78,6 @@ impl Primitive for TransposeConvPrimitive {
 /// The most convolutions that rows are shared among.
 const MOST_PHASES: usize = 16;
 
-/// Weights of 0 that all convolutions together may add, beyond four times the filter's own.
-const MOST_PADDING: usize = 1 << 20;
-
 fn prepare<L: Lanes>(
     name: &'static str,
     problem: &TransposeConv<'_>,
@@ -109,7 +106,7 @@ fn prepare<L: Lanes>(
     let total = rows
         .iter()
         .fold(0, |sum: usize, rows| sum.saturating_add(weights(rows)));
-    if total > MOST_PADDING + 4 * p.filter.len() {
+    if total > conv_2d::MOST_PADDING + 4 * p.filter.len() {
         return None;
     }
     let bias = p.bias.map(|bias| bias.repeat(p.columns.stride));

@@ -123,8 +123,8 @@ impl Primitive for FullyConnectedPrimitive {
     }
 }
 
-/// Weights that padding to whole vectors may add to a convolution, beyond four times its own.
-const MOST_PADDING: usize = 1 << 20;
+/// Weights that padding, to whole vectors or with taps of 0, may add to a convolution, beyond four times its own.
+pub(super) const MOST_PADDING: usize = 1 << 20;
 
 /// Prepares `problem` for the lanes `L`.
 pub(super) fn prepare<L: Lanes>(
