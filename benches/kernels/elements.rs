@@ -2,10 +2,10 @@
 
 use crate::{Amount, Wanted, bytes, scale};
 use corallite::fast::{
-    AddSub, AddSubPrimitive, ArgMax, ArgMaxPrimitive, Element8, KernelChoice, Means, Mul,
-    MulPrimitive, Pool2d, Pool2dPrimitive, Pooling, Positions, Prelu, PreluPrimitive,
-    Probabilities, ResizeBilinear, ResizeBilinearPrimitive, Softmax, SoftmaxPrimitive, Tap, Window,
-    Workers,
+    AddSub, AddSubInt16, AddSubInt16Primitive, AddSubPrimitive, ArgMax, ArgMaxPrimitive, Element8,
+    KernelChoice, Means, Mul, MulPrimitive, Pool2d, Pool2dPrimitive, Pooling, Positions, Prelu,
+    PreluPrimitive, Probabilities, ResizeBilinear, ResizeBilinearPrimitive, Softmax,
+    SoftmaxPrimitive, Tap, Window, Workers,
 };
 use corallite::fixedpoint::QuantizedMultiplier;
 
@@ -19,6 +19,7 @@ const SIZES: &[[usize; 5]] = &[
 pub fn measure(wanted: &Wanted) {
     for len in [56 * 56 * 24, 7 * 7 * 160] {
         sum(wanted, len);
+        sum_int16(wanted, len);
     }
     product(wanted, 56 * 56 * 24);
     rectifier(wanted, 96 * 96, 16);
@@ -52,6 +53,26 @@ fn sum(wanted: &Wanted, len: usize) {
     let (operand, mut results) = (bytes(len), vec![0; len]);
     let layer = len.to_string();
     wanted.measure::<AddSubPrimitive>(&layer, &problem, Amount::Results(len), |kernel| {
+        kernel.run(&operand, &operand, &mut results);
+    });
+}
+
+/// ADD of two scales, of int16.
+fn sum_int16(wanted: &Wanted, len: usize) {
+    let scale = |multiplier, shift| QuantizedMultiplier { multiplier, shift };
+    let problem = AddSubInt16 {
+        subtract: false,
+        operands: [scale(1 << 30, 0), scale(1_518_500_250, -1)],
+        output: scale(1_300_000_000, -13),
+        clamp: (i16::MIN, i16::MAX),
+    };
+    let operand: Vec<i16> = bytes(len)
+        .iter()
+        .map(|&byte| i16::from(byte) * 100)
+        .collect();
+    let mut results = vec![0; len];
+    let layer = len.to_string();
+    wanted.measure::<AddSubInt16Primitive>(&layer, &problem, Amount::Results(len), |kernel| {
         kernel.run(&operand, &operand, &mut results);
     });
 }

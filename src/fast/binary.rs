@@ -1,13 +1,13 @@
-//! Operators that combine two tensors of bytes element by element.
+//! Operators that combine two tensors element by element.
 
 use super::lanes::{Lanes, Work};
 
-/// A prepared combination of two operands.
-pub trait BinaryKernel: Send + Sync {
+/// A prepared combination of two operands, of bytes unless `E` says otherwise.
+pub trait BinaryKernel<E = u8>: Send + Sync {
     /// `<primitive>.<isa>`.
     fn name(&self) -> &'static str;
     /// Computes as many results as `output` has room for; operands are as long.
-    fn run(&self, left: &[u8], right: &[u8], output: &mut [u8]);
+    fn run(&self, left: &[E], right: &[E], output: &mut [E]);
 }
 
 /// A combination as lanes compute it: what it needs, prepared.

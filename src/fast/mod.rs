@@ -50,7 +50,7 @@ mod variant;
 mod window;
 mod workers;
 
-pub use add_sub::{AddSub, AddSubPrimitive};
+pub use add_sub::{AddSub, AddSubInt16, AddSubInt16Primitive, AddSubPrimitive};
 pub use arg_max::{ArgMax, ArgMaxKernel, ArgMaxPrimitive, Positions};
 pub use binary::BinaryKernel;
 pub use conv_2d::{Conv2d, Conv2dPrimitive, FullyConnectedPrimitive};

@@ -1,8 +1,8 @@
 //! ADD and SUB: sum and difference of two tensors, with broadcasting.
 
 use super::shared::{
-    Broadcast, Rescaled, ShiftedI16, binary, check, fast_add_sub, float_range, fused_activation,
-    integer_range, limit,
+    Broadcast, Rescaled, ShiftedI16, binary, check, fast_add_sub, fast_add_sub_int16, float_range,
+    fused_activation, integer_range, limit,
 };
 use super::{Node, OpDef, PrepareError, Prepared, Settings, TypeRow};
 use crate::fast::Element8;
@@ -146,6 +146,12 @@ fn prepare<const SUB: bool>(
                 Some(step) => binary(name, broadcast, move |a, b| step.apply::<SUB>(a, b)),
                 None => {
                     let step = rescaled()?;
+                    let fast = step
+                        .int16(SUB)
+                        .and_then(|problem| fast_add_sub_int16(&problem, &broadcast, settings));
+                    if let Some(fast) = fast {
+                        return Ok(fast);
+                    }
                     binary(name, broadcast, move |a: i16, b: i16| {
                         step.apply::<SUB, _>(a, b)
                     })

@@ -1,7 +1,10 @@
-//! Sums and differences of bytes whose scales differ.
+//! Sums and differences of bytes, and of int16, whose scales differ.
 
+mod int16;
 mod linear;
 mod rescaled;
+
+pub use int16::{AddSubInt16, AddSubInt16Primitive};
 
 use super::binary::BinaryKernel;
 use super::lanes::{Lanes, for_each_isa};

@@ -1,8 +1,12 @@
-//! The fast kernels of operators that combine two tensors of bytes element by element.
+//! The fast kernels of operators that combine two tensors element by element.
 
-use super::Broadcast;
-use crate::fast::{self, AddSub, AddSubPrimitive, BinaryKernel, Mul, MulPrimitive};
+use super::{Broadcast, stored, stored_mut};
+use crate::fast::{
+    self, AddSub, AddSubInt16, AddSubInt16Primitive, AddSubPrimitive, BinaryKernel, Mul,
+    MulPrimitive,
+};
 use crate::ops::{EvalError, Kernel, KernelIo, Prepared, Settings, Views, required};
+use bytemuck::Pod;
 
 /// The fast kernel of ADD and SUB; `None` where the reference has to do.
 pub fn fast_add_sub(
@@ -11,6 +15,16 @@ pub fn fast_add_sub(
     settings: &Settings,
 ) -> Option<Prepared> {
     let kernel = fast::choose::<AddSubPrimitive>(settings.kernels, problem)?;
+    Some(FastBinary::prepared(kernel, broadcast))
+}
+
+/// The fast kernel of ADD and SUB of int16; `None` where the reference has to do.
+pub fn fast_add_sub_int16(
+    problem: &AddSubInt16,
+    broadcast: &Broadcast<2>,
+    settings: &Settings,
+) -> Option<Prepared> {
+    let kernel = fast::choose::<AddSubInt16Primitive>(settings.kernels, problem)?;
     Some(FastBinary::prepared(kernel, broadcast))
 }
 
@@ -26,13 +40,13 @@ const BLOCK: usize = 1024;
 /// Rows that are computed one by one have at least as many elements.
 const LONG_ROW: usize = 64;
 
-struct FastBinary {
-    kernel: Box<dyn BinaryKernel>,
+struct FastBinary<E> {
+    kernel: Box<dyn BinaryKernel<E>>,
     broadcast: Broadcast<2>,
 }
 
-impl FastBinary {
-    fn prepared(kernel: Box<dyn BinaryKernel>, broadcast: &Broadcast<2>) -> Prepared {
+impl<E: Pod + Send> FastBinary<E> {
+    fn prepared(kernel: Box<dyn BinaryKernel<E>>, broadcast: &Broadcast<2>) -> Prepared {
         let kernel = Self {
             kernel,
             broadcast: broadcast.clone(),
@@ -40,9 +54,9 @@ impl FastBinary {
         Prepared::new(kernel, [broadcast.output()])
     }
 
-    fn run(&self, operands: [&[u8]; 2], output: &mut [u8]) {
+    fn run(&self, operands: [&[E]; 2], output: &mut [E]) {
         let (len, steps) = self.broadcast.row();
-        let repeats = |operand: &[u8]| {
+        let repeats = |operand: &[E]| {
             let row = operand.len() == len && len <= BLOCK;
             row || operand.len() == 1 || operand.len() == output.len()
         };
@@ -59,7 +73,7 @@ impl FastBinary {
     }
 
     /// Rows along which both operands step.
-    fn long_rows(&self, [left, right]: [&[u8]; 2], output: &mut [u8]) {
+    fn long_rows(&self, [left, right]: [&[E]; 2], output: &mut [E]) {
         let (len, _) = self.broadcast.row();
         let mut rows = output.chunks_exact_mut(len);
         self.broadcast.rows(|[l, r]| {
@@ -71,11 +85,11 @@ impl FastBinary {
     }
 
     /// Operands each of which is as long as the result, or is one row that repeats, or one value.
-    fn repeated_rows(&self, operands: [&[u8]; 2], output: &mut [u8]) {
+    fn repeated_rows(&self, operands: [&[E]; 2], output: &mut [E]) {
         let (len, _) = self.broadcast.row();
-        let mut block = [[0; BLOCK]; 2];
+        let mut block = [[E::zeroed(); BLOCK]; 2];
         let count = output.len();
-        let repeats = |operand: &[u8]| operand.len() == len && len < count;
+        let repeats = |operand: &[E]| operand.len() == len && len < count;
         // Whole rows, unless nothing but single values repeat.
         let step = match operands.into_iter().any(repeats) {
             true => BLOCK / len * len,
@@ -99,9 +113,9 @@ impl FastBinary {
     }
 
     /// Any operands: what rows read is gathered until there is enough of it.
-    fn gathered_rows(&self, operands: [&[u8]; 2], mut output: &mut [u8]) {
+    fn gathered_rows(&self, operands: [&[E]; 2], mut output: &mut [E]) {
         let (len, steps) = self.broadcast.row();
-        let mut block = [[0; BLOCK]; 2];
+        let mut block = [[E::zeroed(); BLOCK]; 2];
         let mut gathered = 0;
         self.broadcast.rows(|starts| {
             let mut done = 0;
@@ -129,15 +143,15 @@ impl FastBinary {
     }
 }
 
-impl Kernel for FastBinary {
+impl<E: Pod + Send> Kernel for FastBinary<E> {
     fn eval(&self, io: &mut KernelIo<'_>) -> Result<(), EvalError> {
         let Views {
             inputs: [left, right],
             outputs: [mut output],
             ..
         } = io.views([0, 1], [0], [])?;
-        let operands = [required(left, 0)?.bytes(), required(right, 1)?.bytes()];
-        self.run(operands, output.bytes_mut());
+        let operands = [stored(required(left, 0)?)?, stored(required(right, 1)?)?];
+        self.run(operands, stored_mut(&mut output)?);
         Ok(())
     }
 

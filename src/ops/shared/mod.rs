@@ -31,6 +31,7 @@ mod rescaled;
 mod rows;
 mod runs;
 mod slices;
+mod stored;
 mod strided;
 mod type_rows;
 mod weight_rules;
@@ -44,7 +45,7 @@ pub use binary::{binary, division};
 pub use border::{Border, real_zero};
 pub use broadcast::{Broadcast, select, zip};
 pub use element::{Integer, Quantized, element8, int4_codes};
-pub use fast_binary::{fast_add_sub, fast_mul};
+pub use fast_binary::{fast_add_sub, fast_add_sub_int16, fast_mul};
 pub use fast_picture::FastPicture;
 #[cfg(test)]
 pub use fast_pool::assert_variants_equal;
@@ -69,6 +70,7 @@ pub use rescaled::{Rescaled, ShiftedI16};
 pub use rows::map_rows;
 pub use runs::{join, part};
 pub use slices::Slices;
+pub use stored::{stored, stored_mut};
 pub use strided::{StridedCopy, gathered};
 pub(crate) use type_rows::rows;
 pub use weighted::{

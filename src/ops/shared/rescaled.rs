@@ -1,7 +1,7 @@
 //! Sums and differences of quantized tensors whose scales differ.
 
 use super::{Integer, quantized_clamp, symmetric_i16};
-use crate::fast::{AddSub, Element8};
+use crate::fast::{AddSub, AddSubInt16, Element8};
 use crate::fixedpoint::{
     FusedActivation, QuantizedMultiplier, Rounding, checked_log2, rounding_divide_by_pot,
 };
@@ -84,6 +84,16 @@ impl Rescaled {
             output: self.output,
             clamp: self.clamp,
             count,
+        })
+    }
+
+    /// The problem for vectors of int16, whose zero points are 0; `None` where they do not know the rounding.
+    pub fn int16(&self, subtract: bool) -> Option<AddSubInt16> {
+        (self.rounding == Rounding::Double).then_some(AddSubInt16 {
+            subtract,
+            operands: [self.left.1, self.right.1],
+            output: self.output.1,
+            clamp: (i16::saturate(self.clamp.0), i16::saturate(self.clamp.1)),
         })
     }
 
@@ -187,7 +197,8 @@ fn unreconciled(left: i32, right: i32, output: i32) -> PrepareError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fast::{AddSubPrimitive, Primitive};
+    use crate::fast::{AddSubInt16Primitive, AddSubPrimitive, Primitive};
+    use crate::ops::shared::differential::{Numbers, Ran, assert_all_ran};
 
     fn add_sub(left: f64, right: f64, output: f64, clamp: (i32, i32)) -> Rescaled {
         let m = |real| QuantizedMultiplier::from_real(real).expect("finite");
@@ -290,6 +301,64 @@ mod tests {
             }
         }
         assert!(ran >= 8 * scales.len(), "portable vectors run everywhere");
+    }
+
+    #[test]
+    fn int16_variants_give_the_bits_of_apply() {
+        let mut ran = Ran::new();
+        for seed in 0..if cfg!(miri) { 6 } else { 600 } {
+            let n = &mut Numbers::new(seed);
+            let (m, pot) = (QuantizedMultiplier::from_real, n.chance(4));
+            let scale = |n: &mut Numbers| match pot {
+                true => 2f64.powi(n.within(-20..=-8) as i32),
+                false => n.within(1..=1 << 20) as f64 * 1e-9,
+            };
+            let (left, right, output) = (scale(n), scale(n), scale(n));
+            let twice_max = 2.0 * left.max(right);
+            let clamp = match n.chance(2) {
+                true => (i16::MIN.into(), i16::MAX.into()),
+                false => (n.within(-32768..=0) as i32, n.within(0..=32767) as i32),
+            };
+            let step = Rescaled {
+                left: (0, m(left / twice_max).expect("finite")),
+                right: (0, m(right / twice_max).expect("finite")),
+                output: (0, m(twice_max / (output * 32768.0)).expect("finite")),
+                left_shift: 15,
+                rounding: Rounding::Double,
+                clamp,
+            };
+            let len = n.size(0, 300);
+            let words = |n: &mut Numbers| -> Vec<i16> {
+                let bytes = n.bytes(2 * len);
+                let words = bytes.as_chunks().0.iter();
+                words.map(|&word| i16::from_le_bytes(word)).collect()
+            };
+            let (a, b) = (words(n), words(n));
+            for subtract in [false, true] {
+                let pairs = a.iter().zip(&b);
+                let expected: Vec<i16> = pairs
+                    .map(|(&a, &b)| match subtract {
+                        true => step.apply::<true, i16>(a, b),
+                        false => step.apply::<false, i16>(a, b),
+                    })
+                    .collect();
+                let problem = step.int16(subtract).expect("two roundings");
+                for variant in AddSubInt16Primitive::variants() {
+                    let Some(kernel) = (variant.prepare)(&problem) else {
+                        continue;
+                    };
+                    ran.insert(variant.name);
+                    let mut output = vec![0x55; len];
+                    kernel.run(&a, &b, &mut output);
+                    assert!(
+                        output == expected,
+                        "{}, seed {seed}, {problem:?}",
+                        kernel.name()
+                    );
+                }
+            }
+        }
+        assert_all_ran::<AddSubInt16Primitive>(&ran);
     }
 
     fn expected(
