@@ -55,9 +55,14 @@ pub(super) fn decode(encoding: Centre, anchor: Centre, scales: [f32; 4]) -> Corn
     ]
 }
 
-/// Whether a least coordinate exceeds the greatest: an anchor of negative size.
+/// Whether a least coordinate exceeds the greatest: only an anchor of negative size makes such a box.
 pub(super) fn is_inverted(&[ymin, xmin, ymax, xmax]: &Corners) -> bool {
     ymin > ymax || xmin > xmax
+}
+
+/// Whether height or width are below 0.
+pub(super) fn is_negative(&[_, _, height, width]: &Centre) -> bool {
+    height < 0.0 || width < 0.0
 }
 
 /// Intersection over union; 0 where a box is empty.

@@ -8,11 +8,11 @@ mod suppress;
 
 use super::shared::check;
 use super::{
-    EvalError, Kernel, KernelIo, Node, OpDef, PrepareError, Prepared, Settings, TensorView,
-    TypeRow, Views, required,
+    EvalError, Kernel, KernelIo, Node, OpDef, PrepareError, Prepared, Settings, TypeRow, Views,
+    required,
 };
 use crate::model::BuiltinOperator;
-use crate::tensor::{Shape, TensorType as T};
+use crate::tensor::{Shape, TensorRef, TensorType as T};
 use boxes::Corners;
 use options::Options;
 use suppress::{Found, Suppression};
@@ -141,31 +141,31 @@ impl Results<'_> {
 
 impl Kernel for Detection {
     fn eval(&self, io: &mut KernelIo<'_>) -> Result<(), EvalError> {
+        let target = io.workers().target();
         let Views {
             inputs: [encodings, scores, anchors],
             outputs: [found_boxes, classes, found_scores, count],
-            scratch: [corners, reals, best, order, active, found],
+            scratch: [corners, reals, best, order, known, found],
         } = io.views(
             [ENCODINGS, SCORES, ANCHORS],
             [BOXES, CLASSES, FOUND_SCORES, COUNT],
             [0, 1, 2, 3, 4, 5],
         )?;
         let n = self.boxes;
-        let corners: &mut [Corners] = &mut bytemuck::cast_slice_mut(corners)[..n];
         let reals = &mut bytemuck::cast_slice_mut::<u8, f32>(reals)[..n * self.score_columns];
         let best: &mut [f32] = &mut bytemuck::cast_slice_mut(best)[..n];
         let order: &mut [u32] = &mut bytemuck::cast_slice_mut(order)[..n];
-        let active = &mut active[..n];
         let found = &mut bytemuck::cast_slice_mut(found)[..self.found_capacity()];
-        self.decode(encodings, anchors, corners)?;
-        if corners.iter().any(boxes::is_inverted) {
-            return Err(EvalError::Value {
-                operand: "anchors",
-                found: -1,
-                expected: "widths and heights of 0 or more",
-            });
-        }
-        let scores = boxes::reals(required(scores, SCORES)?, self.score_scale, reals)?;
+        let mut boxes = Boxes {
+            detection: self,
+            encodings: required(encodings, ENCODINGS)?,
+            anchors: required(anchors, ANCHORS)?,
+            corners: &mut bytemuck::cast_slice_mut(corners)[..n],
+            known: &mut known[..n],
+        };
+        boxes.refuse_inverted()?;
+        let scores = required(scores, SCORES)?;
+        let scores = target.run(|| boxes::reals(scores, self.score_scale, reals))?;
         let mut results = Results {
             boxes: bytemuck::cast_slice_mut(found_boxes.into_slice::<f32>()?),
             classes: classes.into_slice()?,
@@ -174,21 +174,17 @@ impl Kernel for Detection {
         results.boxes.fill([0.0; 4]);
         results.classes.fill(0.0);
         results.scores.fill(0.0);
-        let suppression = Suppression {
-            corners,
-            score_threshold: self.options.score_threshold,
-            overlap_threshold: self.options.overlap_threshold,
-        };
         let found = if self.options.regular {
-            self.class_by_class(
-                &suppression,
-                scores,
-                (best, order, active, found),
-                &mut results,
-            )
+            self.class_by_class(&mut boxes, scores, (best, order, found), &mut results)
         } else {
-            self.best_classes(&suppression, scores, (best, order, active), &mut results)
-        };
+            target.run(|| {
+                for (row, best) in best.iter_mut().enumerate() {
+                    let highest = suppress::highest(self.scores(scores, row));
+                    *best = highest.unwrap_or(f32::NEG_INFINITY);
+                }
+            });
+            self.best_classes(&mut boxes, scores, (best, order), &mut results)
+        }?;
         count.into_slice::<f32>()?.fill(found as f32);
         Ok(())
     }
@@ -198,36 +194,69 @@ impl Kernel for Detection {
     }
 }
 
-impl Detection {
-    fn decode(
-        &self,
-        encodings: TensorView<'_>,
-        anchors: TensorView<'_>,
-        corners: &mut [Corners],
-    ) -> Result<(), EvalError> {
-        let (encodings, anchors) = (required(encodings, ENCODINGS)?, required(anchors, ANCHORS)?);
-        for (row, corners) in corners.iter_mut().enumerate() {
-            let encoding = boxes::four(&encodings, row * self.coordinates, self.encoding_scale)?;
-            let anchor = boxes::four(&anchors, row * 4, self.anchor_scale)?;
-            *corners = boxes::decode(encoding, anchor, self.options.scales);
+/// The boxes, decoded where they are asked for: a detector looks at few of them.
+struct Boxes<'v> {
+    detection: &'v Detection,
+    encodings: TensorRef<'v>,
+    anchors: TensorRef<'v>,
+    corners: &'v mut [Corners],
+    /// 1 where `corners` are decoded.
+    known: &'v mut [u8],
+}
+
+impl Boxes<'_> {
+    fn corners(&mut self, row: usize) -> Result<Corners, EvalError> {
+        if self.known[row] == 0 {
+            let by = self.detection;
+            let start = row * by.coordinates;
+            let encoding = boxes::four(&self.encodings, start, by.encoding_scale)?;
+            let anchor = boxes::four(&self.anchors, row * 4, by.anchor_scale)?;
+            self.corners[row] = boxes::decode(encoding, anchor, by.options.scales);
+            self.known[row] = 1;
+        }
+        Ok(self.corners[row])
+    }
+
+    /// Forgets what another inference has decoded.
+    ///
+    /// # Errors
+    /// Some box ends before it begins.
+    fn refuse_inverted(&mut self) -> Result<(), EvalError> {
+        self.known.fill(0);
+        for row in 0..self.known.len() {
+            let anchor = boxes::four(&self.anchors, row * 4, self.detection.anchor_scale)?;
+            if boxes::is_negative(&anchor) && boxes::is_inverted(&self.corners(row)?) {
+                return Err(EvalError::Value {
+                    operand: "anchors",
+                    found: -1,
+                    expected: "widths and heights of 0 or more",
+                });
+            }
         }
         Ok(())
     }
+}
 
-    /// Fast suppression: every box counts with its best class alone, and those kept are told with their best few classes.
+impl Detection {
+    fn suppression(&self) -> Suppression {
+        Suppression {
+            score_threshold: self.options.score_threshold,
+            overlap_threshold: self.options.overlap_threshold,
+        }
+    }
+
+    /// Fast suppression: every box counts with its best class alone, whose score `best` has, and those kept are told with their
+    /// best few classes.
     fn best_classes(
         &self,
-        suppression: &Suppression<'_>,
+        boxes: &mut Boxes<'_>,
         scores: &[f32],
-        (best, order, active): (&mut [f32], &mut [u32], &mut [u8]),
+        (best, order): (&[f32], &mut [u32]),
         results: &mut Results<'_>,
-    ) -> usize {
-        for (row, best) in best.iter_mut().enumerate() {
-            let scores = self.scores(scores, row);
-            let class = suppress::next_best(scores, None).unwrap_or(0);
-            *best = scores.get(class).copied().unwrap_or(f32::NEG_INFINITY);
-        }
-        let selected = suppression.select(best, order, active, self.options.detections);
+    ) -> Result<usize, EvalError> {
+        let corners = |row: u32| boxes.corners(row as usize);
+        let suppression = self.suppression();
+        let selected = suppression.select(best, order, self.options.detections, corners)?;
         let told = self.options.classes_per_detection.min(self.options.classes);
         for (place, &row) in selected.iter().enumerate() {
             let row = row as usize;
@@ -237,27 +266,29 @@ impl Detection {
                 class = suppress::next_best(scores, class);
                 let Some(class) = class else { break };
                 let to = place * self.options.classes_per_detection + column;
-                results.set(to, suppression.corners[row], class, scores[class]);
+                results.set(to, boxes.corners(row)?, class, scores[class]);
             }
         }
-        selected.len()
+        Ok(selected.len())
     }
 
     /// Regular suppression: within each class, then the best of all classes.
     fn class_by_class(
         &self,
-        suppression: &Suppression<'_>,
+        boxes: &mut Boxes<'_>,
         scores: &[f32],
-        (class_scores, order, active, found): (&mut [f32], &mut [u32], &mut [u8], &mut [Found]),
+        (class_scores, order, found): (&mut [f32], &mut [u32], &mut [Found]),
         results: &mut Results<'_>,
-    ) -> usize {
+    ) -> Result<usize, EvalError> {
         let mut count = 0;
         for class in 0..self.options.classes {
             for (row, score) in class_scores.iter_mut().enumerate() {
                 *score = self.scores(scores, row)[class];
             }
             let most = self.options.detections_per_class();
-            for &row in suppression.select(class_scores, order, active, most) {
+            let corners = |row: u32| boxes.corners(row as usize);
+            let suppression = self.suppression();
+            for &row in suppression.select(class_scores, order, most, corners)? {
                 let score = class_scores[row as usize];
                 count = suppress::insert(found, count, [score.to_bits(), row, class as u32]);
             }
@@ -265,9 +296,9 @@ impl Detection {
         }
         for (place, found) in found[..count].iter().enumerate() {
             let &[_, row, class] = found;
-            let corners = suppression.corners[row as usize];
+            let corners = boxes.corners(row as usize)?;
             results.set(place, corners, class as usize, suppress::score(found));
         }
-        count
+        Ok(count)
     }
 }

@@ -1,11 +1,11 @@
 //! Which boxes stay: of two that overlap, the one with the higher score.
 
 use super::boxes::{Corners, overlap};
+use crate::ops::EvalError;
 use std::cmp::Ordering;
 
-/// The boxes and when they count.
-pub(super) struct Suppression<'a> {
-    pub corners: &'a [Corners],
+/// When boxes count.
+pub(super) struct Suppression {
     /// Lower scores are no boxes.
     pub score_threshold: f32,
     /// Intersection over union above which the lower score loses.
@@ -20,21 +20,26 @@ pub(super) fn score(found: &Found) -> f32 {
     f32::from_bits(found[0])
 }
 
-impl Suppression<'_> {
-    /// Up to `most` rows by falling score, equal scores by row. `order` and `active`: scratch, a place for each row.
+/// Rows that are put in order at once, at first: most often a detector looks at no more.
+const FEW: usize = 64;
+
+impl Suppression {
+    /// Up to `most` rows by falling score, equal scores by row. `corners` gives the box of a row; it is asked for no more rows than
+    /// have to be looked at. `order`: scratch, a place for each row.
+    ///
+    /// # Errors
+    /// Those of `corners`.
     pub fn select<'o>(
         &self,
         scores: &[f32],
         order: &'o mut [u32],
-        active: &mut [u8],
         most: usize,
-    ) -> &'o [u32] {
+        mut corners: impl FnMut(u32) -> Result<Corners, EvalError>,
+    ) -> Result<&'o [u32], EvalError> {
         let mut kept = 0;
         for (row, &score) in scores.iter().enumerate() {
-            if score >= self.score_threshold {
-                order[kept] = row as u32;
-                kept += 1;
-            }
+            order[kept] = row as u32;
+            kept += usize::from(score >= self.score_threshold);
         }
         let by_score = |&a: &u32, &b: &u32| {
             let (left, right) = (scores[a as usize], scores[b as usize]);
@@ -43,29 +48,54 @@ impl Suppression<'_> {
                 .unwrap_or(Ordering::Equal)
                 .then(a.cmp(&b))
         };
-        order[..kept].sort_unstable_by(by_score);
-        active[..kept].fill(1);
-        let mut selected = 0;
+        let (mut selected, mut ordered) = (0, 0);
         for place in 0..kept {
             if selected == most {
                 break;
             }
-            if active[place] == 0 {
-                continue;
+            if place == ordered {
+                let rest = &mut order[ordered..kept];
+                let more = ordered.max(FEW).min(rest.len());
+                if more < rest.len() {
+                    rest.select_nth_unstable_by(more - 1, by_score);
+                }
+                rest[..more].sort_unstable_by(by_score);
+                ordered += more;
             }
             let row = order[place];
-            for (other, active) in order[..kept].iter().zip(&mut *active).skip(place + 1) {
-                let shared = overlap(&self.corners[row as usize], &self.corners[*other as usize]);
-                if *active == 1 && shared > self.overlap_threshold {
-                    *active = 0;
+            let candidate = corners(row)?;
+            let mut suppressed = false;
+            for &higher in &order[..selected] {
+                let shared = overlap(&corners(higher)?, &candidate);
+                if shared > self.overlap_threshold {
+                    suppressed = true;
+                    break;
                 }
             }
-            // Places before this one are not read again.
-            order[selected] = row;
-            selected += 1;
+            if !suppressed {
+                // Places before this one are not read again but for the rows selected.
+                order[selected] = row;
+                selected += 1;
+            }
         }
-        &order[..selected]
+        Ok(&order[..selected])
     }
+}
+
+/// The highest score, which is that of [`next_best`] behind `None` but for the sign of a zero; the first one where that is no
+/// number.
+#[inline(always)]
+pub(super) fn highest(scores: &[f32]) -> Option<f32> {
+    let higher = |highest: f32, score: f32| if score > highest { score } else { highest };
+    let &first = scores.first()?;
+    let mut lanes = [first; 8];
+    let (chunks, rest) = scores.as_chunks::<8>();
+    for chunk in chunks {
+        for (lane, &score) in lanes.iter_mut().zip(chunk) {
+            *lane = higher(*lane, score);
+        }
+    }
+    Some(lanes.iter().chain(rest).copied().fold(first, higher))
 }
 
 /// The class of the highest score behind `last` in falling order, equal scores by class; of all where `last` is `None`.
@@ -96,6 +126,7 @@ pub(super) fn insert(found: &mut [Found], count: usize, new: Found) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ops::shared::differential::Numbers;
 
     #[test]
     fn of_two_that_overlap_the_higher_score_stays() {
@@ -105,16 +136,89 @@ mod tests {
             [5.0, 5.0, 6.0, 6.0],
         ];
         let suppression = Suppression {
-            corners: &corners,
             score_threshold: 0.5,
             overlap_threshold: 0.5,
         };
-        let (mut order, mut active) = ([0; 3], [0; 3]);
-        let selected = suppression.select(&[0.8, 0.9, 0.6], &mut order, &mut active, 10);
-        assert_eq!(selected, [1, 2]);
+        let mut order = [0; 3];
+        let mut select = |scores: &[f32], most| {
+            let corners = |row: u32| Ok(corners[row as usize]);
+            let selected = suppression.select(scores, &mut order, most, corners);
+            selected.expect("boxes for all rows").to_vec()
+        };
+        assert_eq!(select(&[0.8, 0.9, 0.6], 10), [1, 2]);
         // 0.4 is no box; equal scores keep their order; one of them is asked for.
-        let selected = suppression.select(&[0.7, 0.4, 0.7], &mut order, &mut active, 1);
-        assert_eq!(selected, [0]);
+        assert_eq!(select(&[0.7, 0.4, 0.7], 1), [0]);
+    }
+
+    /// What is selected when all rows are sorted and every box suppresses all that it overlaps.
+    fn select_by_pairs(
+        by: &Suppression,
+        scores: &[f32],
+        most: usize,
+        boxes: &[Corners],
+    ) -> Vec<u32> {
+        let rows = 0..scores.len() as u32;
+        let mut rest: Vec<u32> = rows
+            .filter(|&row| scores[row as usize] >= by.score_threshold)
+            .collect();
+        rest.sort_by(|&a, &b| scores[b as usize].total_cmp(&scores[a as usize]));
+        let mut selected = Vec::new();
+        while let (Some(&row), true) = (rest.first(), selected.len() < most) {
+            selected.push(row);
+            rest.retain(|&other| {
+                let pair = [row, other].map(|row| boxes[row as usize]);
+                other != row && overlap(&pair[0], &pair[1]) <= by.overlap_threshold
+            });
+        }
+        selected
+    }
+
+    #[test]
+    fn selection_is_that_of_all_pairs() {
+        for seed in 0..if cfg!(miri) { 4 } else { 300 } {
+            let n = &mut Numbers::new(seed);
+            let count = n.size(0, 400);
+            // Few different scores, so that many are equal, or many; some are no numbers.
+            let steps = n.one_of(&[5, 1 << 20]);
+            let score = |n: &mut Numbers| match n.chance(50) {
+                true => f32::NAN,
+                false => n.within(1..=steps) as f32 / steps as f32,
+            };
+            let scores: Vec<f32> = (0..count).map(|_| score(n)).collect();
+            let boxes = |n: &mut Numbers| -> Corners {
+                let [y, x, height, width] = [(); 4].map(|()| n.within(0..=40) as f32);
+                [y, x, y + height, x + width]
+            };
+            let boxes: Vec<Corners> = (0..count).map(|_| boxes(n)).collect();
+            let by = Suppression {
+                score_threshold: n.one_of(&[1e-8, 0.3]),
+                overlap_threshold: n.one_of(&[0.01, 0.5, 1.0]),
+            };
+            let most = n.one_of(&[0, 1, 10, 100, 1000]);
+            let mut order = vec![0; count];
+            let corners = |row: u32| Ok(boxes[row as usize]);
+            let selected = by.select(&scores, &mut order, most, corners);
+            let expected = select_by_pairs(&by, &scores, most, &boxes);
+            assert_eq!(
+                selected.expect("all rows have boxes"),
+                expected,
+                "seed {seed}"
+            );
+        }
+    }
+
+    #[test]
+    fn highest_is_the_score_of_the_next_best() {
+        let mut scores: Vec<f32> = (0..37u16).map(|i| f32::from(i * 73 % 41)).collect();
+        for place in [1, 7, 8, 20, 36, 0] {
+            scores[place] = f32::NAN;
+            for len in 1..=scores.len() {
+                let scores = &scores[..len];
+                let best = next_best(scores, None).map(|class| scores[class].to_bits());
+                assert_eq!(highest(scores).map(f32::to_bits), best, "{scores:?}");
+            }
+        }
+        assert_eq!(highest(&[]), None);
     }
 
     #[test]
