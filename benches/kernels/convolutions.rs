@@ -2,9 +2,9 @@
 
 use crate::{Amount, Wanted, bytes, stage};
 use corallite::fast::{
-    Conv2d, Conv2dPrimitive, ConvKernel, DepthwiseConv2d, DepthwiseConv2dPrimitive, Element8,
-    FullyConnectedPrimitive, KernelChoice, Operands, Primitive, Spread, TransposeConv,
-    TransposeConvPrimitive, Window, Workers,
+    Conv2d, Conv2dFloat, Conv2dFloatPrimitive, Conv2dPrimitive, ConvKernel, DepthwiseConv2d,
+    DepthwiseConv2dPrimitive, Element8, FullyConnectedPrimitive, KernelChoice, Operands, Primitive,
+    Spread, TransposeConv, TransposeConvPrimitive, Window, Workers,
 };
 
 /// A layer: input height and width, input and output channels, taps along each side, stride.
@@ -37,6 +37,7 @@ pub fn measure(wanted: &Wanted) {
     for layer in CONVOLUTIONS {
         let data = Data::new(layer, layer[2]);
         of::<Conv2dPrimitive>(wanted, layer, &data, &data.convolution(layer));
+        data.floats(wanted, layer);
     }
     for layer in DEPTHWISE {
         let data = Data::new(layer, 1);
@@ -49,6 +50,7 @@ pub fn measure(wanted: &Wanted) {
     for layer in PRODUCTS {
         let data = Data::new(layer, layer[2]);
         of::<FullyConnectedPrimitive>(wanted, layer, &data, &data.convolution(layer));
+        data.floats(wanted, layer);
     }
 }
 
@@ -115,6 +117,29 @@ impl Data {
         }
     }
 
+    /// Measures the layer of float32.
+    fn floats(&self, wanted: &Wanted, layer: &Layer) {
+        let &[height, width, input, output, taps, stride] = layer;
+        let floats = |bytes: &[u8]| -> Vec<f32> { bytes.iter().map(|&b| b.into()).collect() };
+        let filter = floats(&self.filter);
+        let problem = Conv2dFloat {
+            rows: window(height, taps, stride),
+            columns: window(width, taps, stride),
+            input_channels: input,
+            filter_channels: input,
+            output_channels: output,
+            filter: &filter,
+            bias: None,
+            range: (0.0, 6.0),
+        };
+        let (input, mut results) = (floats(&self.input), vec![0.0; self.outputs]);
+        let workers = Workers::new(1, KernelChoice::default());
+        let amount = Amount::Macs(self.macs);
+        wanted.measure::<Conv2dFloatPrimitive>(&name(layer), &problem, amount, |kernel| {
+            kernel.run_all(&input, &mut results, &workers);
+        });
+    }
+
     fn depthwise(&self, &[height, width, input, _, taps, stride]: &Layer) -> DepthwiseConv2d<'_> {
         DepthwiseConv2d {
             batches: 1,
@@ -157,21 +182,23 @@ impl Data {
     }
 }
 
+fn name([height, width, input, output, taps, stride]: &Layer) -> String {
+    format!("{height}x{width}x{input} to {output}, {taps}x{taps} / {stride}")
+}
+
 fn of<P: Primitive<Kernel = dyn ConvKernel>>(
     wanted: &Wanted,
     layer: &Layer,
     data: &Data,
     problem: &P::Problem<'_>,
 ) {
-    let [height, width, input, output, taps, stride] = layer;
-    let layer = format!("{height}x{width}x{input} to {output}, {taps}x{taps} / {stride}");
     let mut workers = Workers::new(1, KernelChoice::default());
     let operands = Operands {
         input: &data.input,
         filter: &data.filter,
     };
     let mut results = vec![0; data.outputs];
-    wanted.measure::<P>(&layer, problem, Amount::Macs(data.macs), |kernel| {
+    wanted.measure::<P>(&name(layer), problem, Amount::Macs(data.macs), |kernel| {
         workers.reserve(kernel.workspace_bytes());
         kernel.run_all(operands, &mut results, &workers);
     });

@@ -20,7 +20,7 @@
 //! 2. One file in `lanes/` with a token type that implements `Lanes`: how many sums a vector holds, what one dot step
 //!    multiplies, how sums become codes. Everything else is written once over that trait: `lanes/tile.rs` and `lanes/rows.rs` (matrix
 //!    products), `lanes/channelwise.rs` and `lanes/sliding.rs` (depthwise), `binary.rs` (ADD, SUB, MUL),
-//!    `prelu.rs`, `resize_bilinear.rs`, `arg_max.rs`, `softmax.rs`, `pool_2d.rs`, `lstm/`, `svdf.rs`
+//!    `conv_2d_float.rs`, `prelu.rs`, `resize_bilinear.rs`, `arg_max.rs`, `softmax.rs`, `pool_2d.rs`, `lstm/`, `svdf.rs`
 //!    and `scaled_products.rs`.
 //! 3. One line in `for_each_isa!` (`lanes/mod.rs`); all primitives then list it, and all tests and benches run it.
 
@@ -29,6 +29,7 @@ mod aligned;
 mod arg_max;
 mod binary;
 mod conv_2d;
+mod conv_2d_float;
 mod convolution;
 mod depthwise_conv_2d;
 mod isa;
@@ -54,6 +55,7 @@ pub use add_sub::{AddSub, AddSubInt16, AddSubInt16Primitive, AddSubPrimitive};
 pub use arg_max::{ArgMax, ArgMaxKernel, ArgMaxPrimitive, Positions};
 pub use binary::BinaryKernel;
 pub use conv_2d::{Conv2d, Conv2dPrimitive, FullyConnectedPrimitive};
+pub use conv_2d_float::{Conv2dFloat, Conv2dFloatPrimitive};
 use convolution::TASK_MACS;
 pub use convolution::{ConvKernel, Element8, Operands, Part};
 pub use depthwise_conv_2d::{DepthwiseConv2d, DepthwiseConv2dPrimitive};

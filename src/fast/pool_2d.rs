@@ -79,8 +79,8 @@ impl Pool2d {
         taps(&self.rows).saturating_mul(taps(&self.columns))
     }
 
-    /// Bytes of a row of the result.
-    fn row_bytes(&self) -> usize {
+    /// Elements of a row of the result.
+    fn row_elements(&self) -> usize {
         self.columns.output * self.channels
     }
 }
@@ -108,11 +108,11 @@ impl<L: Lanes> PictureKernel for Pool<L> {
         self.name
     }
 
-    fn row_bytes(&self) -> usize {
-        self.problem.row_bytes()
+    fn row_elements(&self) -> usize {
+        self.problem.row_elements()
     }
 
-    fn task_bytes(&self) -> usize {
+    fn task_elements(&self) -> usize {
         (TASK_VALUES / self.problem.most_taps().max(1)).max(1)
     }
 
@@ -162,12 +162,12 @@ impl Run<'_> {
     #[inline(always)]
     fn rows<T: Value, R: Reduce<T>>(self, mut reduce: R) {
         let p = self.problem;
-        if p.row_bytes() == 0 {
+        if p.row_elements() == 0 {
             return;
         }
         let input: &[T] = bytemuck::cast_slice(self.input);
         let line = p.columns.input * p.channels;
-        for (number, output) in self.output.chunks_exact_mut(p.row_bytes()).enumerate() {
+        for (number, output) in self.output.chunks_exact_mut(p.row_elements()).enumerate() {
             let number = self.first + number;
             let picture = &input[number / p.rows.output * p.rows.input * line..];
             let (first_y, end_y, y) = p.rows.inside(number % p.rows.output);

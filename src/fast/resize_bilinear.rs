@@ -330,11 +330,11 @@ impl<L: Lanes, F: Form> PictureKernel for Resize<L, F> {
         self.name
     }
 
-    fn row_bytes(&self) -> usize {
+    fn row_elements(&self) -> usize {
         self.columns.len() * self.channels
     }
 
-    fn task_bytes(&self) -> usize {
+    fn task_elements(&self) -> usize {
         TASK_BYTES
     }
 
@@ -363,10 +363,10 @@ impl<L: Lanes, F: Form> Work for Run<'_, L, F> {
     fn run<M: Lanes>(self, _: M) {
         let r = self.resize;
         let line = r.width * r.channels;
-        if r.row_bytes() == 0 {
+        if r.row_elements() == 0 {
             return;
         }
-        for (number, output) in self.output.chunks_exact_mut(r.row_bytes()).enumerate() {
+        for (number, output) in self.output.chunks_exact_mut(r.row_elements()).enumerate() {
             let number = self.first + number;
             let row = &r.rows[number % r.rows.len()];
             let picture = &self.input[number / r.rows.len() * r.height * line..];

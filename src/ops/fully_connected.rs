@@ -2,7 +2,8 @@
 
 use super::shared::{
     Arithmetic, DoubleStage, OutputStage, Problem, ScaleProduct, Scaled, check, check_bias_length,
-    fast_fully_connected, float_kernel, fused_activation, hybrid, integer_kernel, wide_accumulator,
+    fast_float_fully_connected, fast_fully_connected, float_kernel, fused_activation, hybrid,
+    integer_kernel, wide_accumulator,
 };
 use super::{Kernel, Node, NodeTensor, OpDef, PrepareError, Prepared, Settings, TypeRow, Weighted};
 use crate::fixedpoint::FusedActivation;
@@ -143,7 +144,8 @@ fn kernel(
     settings: &Settings,
 ) -> Result<Box<dyn Kernel>, PrepareError> {
     if scaled.input.ty == TensorType::Float32 {
-        return Ok(float_kernel(problem, scaled));
+        let fast = fast_float_fully_connected(problem, rows, scaled, bias, settings)?;
+        return Ok(fast.unwrap_or_else(|| float_kernel(problem, scaled)));
     }
     let is_sparse = scaled.filter.declared().stored_elements.is_some();
     let fixed_in_litert = scaled.filter.ty == TensorType::Int16 || is_sparse;

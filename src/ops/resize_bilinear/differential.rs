@@ -67,7 +67,7 @@ fn compare(problem: &ResizeBilinear<'_>, input: &[u8], expected: &[u8], name: &s
             );
         }
         let mut output = vec![0x55; expected.len()];
-        let rows = output.chunks_exact_mut(kernel.row_bytes()).enumerate();
+        let rows = output.chunks_exact_mut(kernel.row_elements()).enumerate();
         rows.for_each(|(number, row)| kernel.run(input, row, number));
         assert!(output == expected, "{}, {name}, row by row", variant.name);
     }

@@ -1,15 +1,17 @@
 //! The fast kernels of operators on one picture.
 
+use super::{stored, stored_mut};
 use crate::fast::PictureKernel;
 use crate::ops::{EvalError, Kernel, KernelIo, KernelMemory, Views, required};
+use bytemuck::Pod;
 
 const INPUT: usize = 0;
 const OUTPUT: usize = 0;
 
 /// A fast kernel from operand 0 to result 0.
-pub struct FastPicture(pub Box<dyn PictureKernel>);
+pub struct FastPicture<E = u8>(pub Box<dyn PictureKernel<E>>);
 
-impl Kernel for FastPicture {
+impl<E: Pod + Send + Sync> Kernel for FastPicture<E> {
     fn eval(&self, io: &mut KernelIo<'_>) -> Result<(), EvalError> {
         let workers = io.workers();
         let Views {
@@ -17,8 +19,8 @@ impl Kernel for FastPicture {
             outputs: [mut output],
             ..
         } = io.views([INPUT], [OUTPUT], [])?;
-        let input = required(input, INPUT)?.bytes();
-        self.0.run_all(input, output.bytes_mut(), workers);
+        let input = stored(required(input, INPUT)?)?;
+        self.0.run_all(input, stored_mut(&mut output)?, workers);
         Ok(())
     }
 
@@ -29,7 +31,7 @@ impl Kernel for FastPicture {
     /// No scratch is needed; a byte of it says that threads are used.
     fn memory(&self) -> KernelMemory {
         KernelMemory {
-            packed: 0,
+            packed: self.0.packed_bytes(),
             workspace: 1,
         }
     }

@@ -1,8 +1,8 @@
-//! The fast kernels of weighted operators on bytes, where operands and machine allow one.
+//! The fast kernels of weighted operators on bytes and on float32, where operands and machine allow one.
 
 use super::{
-    Axis, OutputStage, ScaleProduct, Scaled, element8, filter_zero_point, narrow,
-    weighted::unpack_int4,
+    Axis, FastPicture, OutputStage, ScaleProduct, Scaled, element8, filter_zero_point, float_range,
+    narrow, weighted::unpack_int4,
 };
 use crate::fast::{self, ConvKernel, Element8, Operands, Spread, Window};
 use crate::ops::conv_2d::Conv2d;
@@ -73,6 +73,11 @@ pub fn fast_convolution(
     bias: Option<&NodeTensor<'_>>,
     settings: &Settings,
 ) -> Result<Option<Box<dyn Kernel>>, PrepareError> {
+    if scaled.input.ty == TensorType::Float32 {
+        let axes = [problem.rows.window(), problem.columns.window()];
+        let channels = [problem.input_channels, problem.filter_channels];
+        return fast_float(axes, channels, scaled, bias, settings);
+    }
     let Some(constants) = Constants::new(scaled, bias)? else {
         return Ok(None);
     };
@@ -164,6 +169,46 @@ pub fn fast_fully_connected(
     };
     let kernel = fast::choose::<fast::FullyConnectedPrimitive>(settings.kernels, &problem);
     Ok(kernel.map(|kernel| FastConv::boxed(kernel, [0, 1])))
+}
+
+/// The fast kernel of a matrix product of `rows` x `depth` floats; `None` where the reference has to do.
+///
+/// # Errors
+/// The model's weights are not aligned.
+pub fn fast_float_fully_connected(
+    problem: FullyConnected,
+    rows: usize,
+    scaled: &Scaled<'_>,
+    bias: Option<&NodeTensor<'_>>,
+    settings: &Settings,
+) -> Result<Option<Box<dyn Kernel>>, PrepareError> {
+    let axes = [Window::point(1), Window::point(rows)];
+    fast_float(axes, [problem.depth; 2], scaled, bias, settings)
+}
+
+/// The fast kernel of a convolution of float32.
+fn fast_float(
+    [rows, columns]: [Window; 2],
+    [input_channels, filter_channels]: [usize; 2],
+    scaled: &Scaled<'_>,
+    bias: Option<&NodeTensor<'_>>,
+    settings: &Settings,
+) -> Result<Option<Box<dyn Kernel>>, PrepareError> {
+    if !scaled.filter.is_constant() || bias.is_some_and(|bias| !bias.is_constant()) {
+        return Ok(None);
+    }
+    let problem = fast::Conv2dFloat {
+        rows,
+        columns,
+        input_channels,
+        filter_channels,
+        output_channels: scaled.channels,
+        filter: scaled.filter.constant()?,
+        bias: bias.map(NodeTensor::constant).transpose()?,
+        range: float_range(scaled.activation),
+    };
+    let kernel = fast::choose::<fast::Conv2dFloatPrimitive>(settings.kernels, &problem);
+    Ok(kernel.map(|kernel| Box::new(FastPicture(kernel)) as Box<dyn Kernel>))
 }
 
 /// The fast kernel of a transposed convolution; `None` where the reference has to do.

@@ -52,7 +52,8 @@ pub use fast_pool::assert_variants_equal;
 pub use fast_pool::fast_pool;
 pub use fast_prelu::fast_prelu;
 pub use fast_weighted::{
-    fast_convolution, fast_depthwise_convolution, fast_fully_connected, fast_transpose_conv,
+    fast_convolution, fast_depthwise_convolution, fast_float_fully_connected, fast_fully_connected,
+    fast_transpose_conv,
 };
 pub use float_range::FloatRange;
 pub use float16::{float16_to_float32, float32_to_float16};

@@ -4,6 +4,7 @@
 //! a list none of whose variants ran fails.
 
 mod convolutions;
+mod floats;
 
 use super::OutputStage;
 use crate::fast::{Element8, Isa, Primitive};

@@ -1,0 +1,331 @@
+//! Convolutions and matrix products of float32.
+//!
+//! A float sum depends on its order, and the reference's is that of the filter: row by row, tap by tap, channel by channel. So vectors
+//! hold the sums of neighbouring output channels, each summed in that order, a product and a sum at a time. Weights are packed
+//! so that those of neighbouring output channels stand side by side.
+
+use super::lanes::{Lanes, Work, for_each_isa};
+use super::picture::PictureKernel;
+use super::{Primitive, TASK_MACS, Variant, Window};
+
+/// A convolution of NHWC pictures with OHWI weights, perhaps in groups. A matrix product is a convolution with one tap.
+#[derive(Debug, Clone, Copy)]
+pub struct Conv2dFloat<'a> {
+    pub rows: Window,
+    pub columns: Window,
+    /// Channels of the input.
+    pub input_channels: usize,
+    /// Input channels that one output channel reads: a divisor of all.
+    pub filter_channels: usize,
+    /// A multiple of the number of groups.
+    pub output_channels: usize,
+    /// Output channels x rows x columns x filter channels.
+    pub filter: &'a [f32],
+    /// One per output channel.
+    pub bias: Option<&'a [f32]>,
+    /// The lowest and the highest result; what is no number stays what it is.
+    pub range: (f32, f32),
+}
+
+macro_rules! list {
+    ($($(#[$cfg:meta])* $isa:literal => $lanes:ty,)*) => {
+        &[$($(#[$cfg])* Variant {
+            name: concat!("conv_2d_float.", $isa),
+            isa: <$lanes as Lanes>::ISA,
+            prepare: |problem| prepare::<$lanes>(concat!("conv_2d_float.", $isa), problem),
+        },)*]
+    };
+}
+
+/// CONV_2D and FULLY_CONNECTED of float32 with constant weights.
+pub struct Conv2dFloatPrimitive;
+
+impl Primitive for Conv2dFloatPrimitive {
+    type Problem<'a> = Conv2dFloat<'a>;
+    type Kernel = dyn PictureKernel<f32>;
+
+    fn variants() -> &'static [Variant<Self>] {
+        for_each_isa!(list)
+    }
+}
+
+/// Output channels of a block, but for the last one of a group.
+const BLOCK: usize = 16;
+
+/// Output channels of a block at the end of a group where fewer remain.
+const HALF: usize = BLOCK / 2;
+
+/// Fewer output channels of a group leave too much of a block empty.
+const FEWEST: usize = HALF / 2;
+
+/// Neighbouring output positions that are computed side by side.
+const POSITIONS: usize = 4;
+
+fn prepare<L: Lanes>(
+    name: &'static str,
+    problem: &Conv2dFloat<'_>,
+) -> Option<Box<dyn PictureKernel<f32>>> {
+    let lanes = L::detect()?;
+    let groups = problem
+        .input_channels
+        .checked_div(problem.filter_channels)?;
+    let group_channels = problem.output_channels.checked_div(groups)?;
+    if group_channels < FEWEST {
+        return None;
+    }
+    let steps = problem.filter.len() / problem.output_channels;
+    let windows: Vec<&[f32]> = problem.filter.chunks_exact(steps.max(1)).collect();
+    let (mut blocks, mut packed) = (Vec::new(), Vec::new());
+    for (number, group) in windows.chunks(group_channels).enumerate() {
+        for (block, windows) in group.chunks(BLOCK).enumerate() {
+            let width = if windows.len() > HALF { BLOCK } else { HALF };
+            blocks.push(Block {
+                first: number * group_channels + block * BLOCK,
+                channels: windows.len(),
+                input_channel: number * problem.filter_channels,
+                width,
+                weights: packed.len(),
+            });
+            for step in 0..steps {
+                let weight = |channel| windows.get(channel).map_or(0.0, |w: &&[f32]| w[step]);
+                packed.extend((0..width).map(weight));
+            }
+        }
+    }
+    let mut bias = problem.bias.unwrap_or(&[]).to_vec();
+    bias.resize(problem.output_channels, 0.0);
+    Some(Box::new(Packed {
+        name,
+        lanes,
+        rows: problem.rows,
+        columns: problem.columns,
+        input_channels: problem.input_channels,
+        filter_channels: problem.filter_channels,
+        output_channels: problem.output_channels,
+        blocks: blocks.into(),
+        packed: packed.into(),
+        bias: bias.into(),
+        range: problem.range,
+    }))
+}
+
+/// Neighbouring output channels of a group.
+struct Block {
+    first: usize,
+    channels: usize,
+    /// The first input channel they read.
+    input_channel: usize,
+    /// Channels that the block has room for.
+    width: usize,
+    /// Where its weights begin.
+    weights: usize,
+}
+
+struct Packed<L> {
+    name: &'static str,
+    lanes: L,
+    rows: Window,
+    columns: Window,
+    input_channels: usize,
+    filter_channels: usize,
+    output_channels: usize,
+    blocks: Box<[Block]>,
+    /// By block, tap and input channel: a weight for each channel of the block.
+    packed: Box<[f32]>,
+    /// By output channel.
+    bias: Box<[f32]>,
+    range: (f32, f32),
+}
+
+impl<L: Lanes> PictureKernel<f32> for Packed<L> {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn row_elements(&self) -> usize {
+        self.columns.output.saturating_mul(self.output_channels)
+    }
+
+    fn task_elements(&self) -> usize {
+        let steps = self.rows.taps * self.columns.taps * self.filter_channels;
+        (TASK_MACS / steps.max(1)).max(1)
+    }
+
+    fn packed_bytes(&self) -> usize {
+        size_of_val(&*self.packed) + size_of_val(&*self.bias)
+    }
+
+    fn run(&self, input: &[f32], output: &mut [f32], first: usize) {
+        self.lanes.run(Run {
+            packed: self,
+            input,
+            output,
+            first,
+        });
+    }
+}
+
+/// One call of [`PictureKernel::run`].
+struct Run<'a, L> {
+    packed: &'a Packed<L>,
+    input: &'a [f32],
+    output: &'a mut [f32],
+    first: usize,
+}
+
+impl<L: Lanes> Work for Run<'_, L> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<M: Lanes>(self, _: M) {
+        let p = self.packed;
+        let picture = p.rows.input * p.columns.input * p.input_channels;
+        let rows = self.output.chunks_exact_mut(p.row_elements().max(1));
+        for (row, output) in (self.first..).zip(rows) {
+            let (batch, y) = (row / p.rows.output, row % p.rows.output);
+            let input = &self.input[batch * picture..][..picture];
+            for block in &p.blocks {
+                match block.width {
+                    BLOCK => p.row::<BLOCK>(block, input, y, output),
+                    _ => p.row::<HALF>(block, input, y, output),
+                }
+            }
+        }
+    }
+}
+
+impl<L> Packed<L> {
+    /// A block of `N` channels of row `y` of the result, in `output`.
+    #[inline(always)]
+    fn row<const N: usize>(&self, block: &Block, input: &[f32], y: usize, output: &mut [f32]) {
+        let weights = self.packed[block.weights..].as_chunks::<N>().0;
+        let vertical = Inside::new(&self.rows, y);
+        let whole = self.columns.whole();
+        let mut x = 0;
+        while x < self.columns.output {
+            let inside = [vertical, Inside::new(&self.columns, x)];
+            if whole.start <= x && x + POSITIONS <= whole.end {
+                let sums = self.sums::<N, POSITIONS>(block, input, weights, inside);
+                for sums in &sums {
+                    self.store(block, sums, x, output);
+                    x += 1;
+                }
+            } else {
+                let [sums] = self.sums::<N, 1>(block, input, weights, inside);
+                self.store(block, &sums, x, output);
+                x += 1;
+            }
+        }
+    }
+
+    /// The sums of `P` neighbouring positions whose taps are `inside` alike.
+    #[inline(always)]
+    fn sums<const N: usize, const P: usize>(
+        &self,
+        block: &Block,
+        input: &[f32],
+        weights: &[[f32; N]],
+        [vertical, horizontal]: [Inside; 2],
+    ) -> [[f32; N]; P] {
+        let depth = self.filter_channels;
+        // Neighbouring taps that read neighbouring values are one run of them.
+        let (len, runs) = match self.columns.dilation == 1 && depth == self.input_channels {
+            true => (horizontal.count * depth, 1),
+            false => (depth, horizontal.count),
+        };
+        let stride = self.columns.stride * self.input_channels;
+        let mut sums = [[0.0; N]; P];
+        for row in 0..vertical.count {
+            let y = vertical.position + row * self.rows.dilation;
+            let tap = (vertical.first + row) * self.columns.taps + horizontal.first;
+            for run in 0..runs {
+                let x = horizontal.position + run * self.columns.dilation;
+                let from = (y * self.columns.input + x) * self.input_channels;
+                let from = &input[from + block.input_channel..];
+                let mut rows = [&from[..len]; P];
+                for (position, row) in rows.iter_mut().enumerate() {
+                    *row = &from[position * stride..][..len];
+                }
+                sums = add_products(sums, rows, &weights[(tap + run) * depth..][..len]);
+            }
+        }
+        sums
+    }
+
+    /// Writes the results of a block at position `x` of a row.
+    #[inline(always)]
+    fn store<const N: usize>(&self, block: &Block, sums: &[f32; N], x: usize, output: &mut [f32]) {
+        let (low, high) = self.range;
+        let to = &mut output[x * self.output_channels + block.first..][..block.channels];
+        let bias = &self.bias[block.first..][..block.channels];
+        for (to, (sum, bias)) in to.iter_mut().zip(sums.iter().zip(bias)) {
+            let sum = sum + bias;
+            let raised = if sum < low { low } else { sum };
+            *to = if high < raised { high } else { raised };
+        }
+    }
+}
+
+/// Where the taps of an output position fall inside the input, along one axis.
+#[derive(Clone, Copy)]
+struct Inside {
+    first: usize,
+    count: usize,
+    /// The input position of the first one.
+    position: usize,
+}
+
+impl Inside {
+    #[inline(always)]
+    fn new(axis: &Window, output: usize) -> Self {
+        let inside = |tap: usize| axis.position(output, tap).is_some();
+        let mut first = 0;
+        while first + 1 < axis.taps && !inside(first) {
+            first += 1;
+        }
+        let mut end = first;
+        while end < axis.taps && inside(end) {
+            end += 1;
+        }
+        Self {
+            first,
+            count: end - first,
+            position: axis.position(output, first).unwrap_or(0),
+        }
+    }
+}
+
+/// `sums`, which are those of as many `rows` of activations, plus the products of each activation with its weights, in order.
+#[inline(always)]
+fn add_products<const N: usize, const P: usize>(
+    mut sums: [[f32; N]; P],
+    rows: [&[f32]; P],
+    weights: &[[f32; N]],
+) -> [[f32; N]; P] {
+    // Loops over slices of one length check no bounds.
+    match rows[..] {
+        [a, b, c, d] => {
+            let rows = a.iter().zip(b).zip(c.iter().zip(d));
+            for (((&a, &b), (&c, &d)), weights) in rows.zip(weights) {
+                add_step(&mut sums, &[a, b, c, d], weights);
+            }
+        }
+        _ => {
+            for (step, weights) in weights.iter().enumerate() {
+                for (sums, row) in sums.iter_mut().zip(rows) {
+                    add_step(std::array::from_mut(sums), &[row[step]], weights);
+                }
+            }
+        }
+    }
+    sums
+}
+
+#[inline(always)]
+fn add_step<const N: usize>(sums: &mut [[f32; N]], activations: &[f32], weights: &[f32; N]) {
+    for (sums, activation) in sums.iter_mut().zip(activations) {
+        for (sum, weight) in sums.iter_mut().zip(weights) {
+            *sum += activation * weight;
+        }
+    }
+}
