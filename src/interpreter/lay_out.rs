@@ -41,20 +41,29 @@ pub(super) fn lay_out(
         let scratch = ready.prepared.scratch.iter();
         allocations.extend(scratch.map(|&bytes| Allocation { bytes, life }));
     }
-    let too_large = BuildError::ArenaTooLarge {
+    let limit = runtime.limits.arena;
+    let too_large = || BuildError::ArenaTooLarge {
         bytes: usize::MAX,
-        limit: runtime.limits.arena,
+        limit,
     };
-    let plan = layout(&allocations).ok_or(too_large)?;
+    let plan = layout(&allocations).ok_or_else(too_large)?;
     runtime.memory.take(plan.bytes)?;
 
     let mut owner_offset = vec![None; subgraph.tensors.len()];
     for (&(tensor, _), &offset) in owners.iter().zip(&plan.offsets) {
         owner_offset[tensor] = Some(offset);
     }
-    let offsets: Vec<Option<usize>> = (0..subgraph.tensors.len())
+    let mut offsets: Vec<Option<usize>> = (0..subgraph.tensors.len())
         .map(|tensor| owner_offset[lives.owner(tensor)])
         .collect();
+    // Results that observers alone see have a place behind all others, where the arena ends until there is one.
+    let mut observed_bytes = plan.bytes;
+    for (number, _) in ready.iter().enumerate().filter(|(_, r)| r.is_left_out) {
+        let padded = subgraph.operators[number].outputs[0];
+        offsets[padded] = Some(plan.bytes);
+        let end = plan.bytes.checked_add(known.bytes(padded)?);
+        observed_bytes = observed_bytes.max(end.ok_or_else(too_large)?);
+    }
     let mut scratch_offsets = plan.offsets[owners.len()..].iter();
 
     let operand = |&tensor: &usize| known.operand(tensor, &offsets);
@@ -74,10 +83,16 @@ pub(super) fn lay_out(
                 ranges.push(offset..offset + bytes);
             }
         }
+        let mut inputs = known.inputs(number, &offsets);
+        if ready.prepared.takes_border {
+            // What the operator before adds the border to.
+            let unpadded = subgraph.operators[number - 1].inputs[0];
+            inputs[0] = unpadded.as_ref().map(operand);
+        }
         steps.push(Step {
             operator: number,
             operands: StepOperands {
-                inputs: known.inputs(number, &offsets),
+                inputs,
                 outputs: operator.outputs.iter().map(operand).collect(),
                 scratch: ranges,
             },
@@ -109,6 +124,7 @@ pub(super) fn lay_out(
         variables,
         arena: Arena::for_delegates(plan.bytes, &mut runtime.delegates),
         arena_bytes: plan.bytes,
+        observed_bytes,
         memory: plan.bytes + folded_bytes,
         folded: known.constants,
         work: total_work,
@@ -155,10 +171,11 @@ fn lifetimes(known: &Known<'_>, ready: &[Ready]) -> Lifetimes {
         for &tensor in operator.inputs.iter().flatten().filter(|&&t| is_placed(t)) {
             lives.touch(tensor, number);
         }
-        let Some(Ready { prepared, .. }) = ready else {
+        let Some(ready) = ready else {
             continue;
         };
-        if is_alias(prepared)
+        // What reads the result of an operator that is left out reads its operand.
+        if (is_alias(&ready.prepared) || ready.is_left_out)
             && let (Some(&Some(from)), Some(&to)) =
                 (operator.inputs.first(), operator.outputs.first())
         {
@@ -181,6 +198,7 @@ fn is_alias(prepared: &Prepared) -> bool {
 fn action(ready: Ready) -> Action {
     match (ready.is_constant, ready.prepared.kernel, ready.control) {
         (true, ..) => Action::Constant,
+        (_, Some(kernel), _) if ready.is_left_out => Action::Padding(kernel),
         (_, Some(kernel), _) => Action::Kernel(kernel),
         (.., Some(control)) => Action::Control(control),
         (_, None, None) => Action::Alias,

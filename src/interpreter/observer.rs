@@ -13,7 +13,7 @@ use std::time::Duration;
 /// Profilers read the time, the QAT oracle the results. See [`Interpreter::invoke_observed`](super::Interpreter::invoke_observed).
 pub trait Observer {
     /// Called after each operator. Operators without work of their own are seen too: results that only give their
-    /// operand another shape, and constants computed when the interpreter was built.
+    /// operand another shape, constants computed when the interpreter was built, and pictures that a convolution pads itself.
     fn operator(&mut self, event: &OperatorEvent<'_>);
 
     /// Called after [`operator`](Self::operator), for observers that change what the operators behind it read. Operators
@@ -94,9 +94,12 @@ impl OperatorResults<'_> {
         kernel.accumulators(&mut io)
     }
 
-    /// Replaces the value of tensor `index`, where it is a result that lies in the arena and `bytes` is its size. Says
-    /// whether it did.
+    /// Replaces the value of tensor `index`, where it is a result that lies in the arena, is read there, and `bytes` is its
+    /// size. Says whether it did.
     pub fn replace(&mut self, index: usize, bytes: &[u8]) -> bool {
+        if let Action::Padding(_) = self.step.action {
+            return false;
+        }
         let mut outputs = self.step.operands.outputs.iter();
         let Some(Operand {
             place: Place::Arena(range),
@@ -123,8 +126,8 @@ pub struct OperatorInfo<'a> {
     pub index: usize,
     /// Which operator.
     pub kind: &'a OperatorKind,
-    /// `<primitive>.<variant>` of the kernel, or why there is none: `alias`, `constant`, `dynamic` before the first
-    /// inference has decided its shapes.
+    /// `<primitive>.<variant>` of the kernel, or why there is none: `alias`, `constant`, `padding` of the convolution
+    /// behind it, `dynamic` before the first inference has decided its shapes.
     pub kernel: &'static str,
     /// What computes it.
     pub runs_on: RunsOn,

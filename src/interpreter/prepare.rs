@@ -9,13 +9,15 @@ use super::program::Program;
 use super::resolve::Runner;
 use super::runtime::{Runtime, work};
 use crate::delegate::DelegateError;
-use crate::model::{BuiltinOperator, OperatorKind};
-use crate::ops::{ControlFlow, EvalError, KnownTensors, Node, PrepareError, Prepared};
+use crate::model::{BuiltinOperator, OperatorKind, Subgraph};
+use crate::ops::{ControlFlow, EvalError, KnownTensors, Node, PrepareError, Prepared, ZeroBorder};
 
 /// An operator that is prepared before inference.
 pub(super) struct Ready {
     pub(super) prepared: Prepared,
     pub(super) control: Option<Control>,
+    /// Whether the operator behind it reads its operand in place of its result.
+    pub(super) is_left_out: bool,
     /// Whether its results have been computed.
     pub(super) is_constant: bool,
 }
@@ -100,14 +102,16 @@ fn prepare(
     mut folded: usize,
 ) -> Result<PreparedOperators, BuildError> {
     let subgraph = known.subgraph;
-    let mut ready = Vec::with_capacity(runners.len());
+    let readers = readers(subgraph);
+    let mut ready: Vec<Ready> = Vec::with_capacity(runners.len());
     for (number, &runner) in runners.iter().enumerate() {
         let operator = &subgraph.operators[number];
         let mut prepared = match (runner, delegated[number].take()) {
             (Runner::Kernel(def), _) => {
                 let settings = runtime.next_settings();
                 let node = Node::new(known.graph, known.index, number, known)
-                    .expect("operators were counted");
+                    .expect("operators were counted")
+                    .with_border(border(subgraph, &readers, &ready));
                 match (def.prepare)(&node, &settings) {
                     Ok(prepared) => prepared,
                     Err(PrepareError::NotConstant { .. }) => return Ok((ready, None, folded)),
@@ -159,13 +163,42 @@ fn prepare(
             runtime.memory.take_packed(kernel.memory().packed)?;
         }
         reserve_variable(runtime, known, number)?;
+        if prepared.takes_border
+            && let Some(before) = ready.last_mut()
+        {
+            before.is_left_out = true;
+        }
         ready.push(Ready {
             prepared,
             control,
+            is_left_out: false,
             is_constant,
         });
     }
     Ok((ready, None, folded))
+}
+
+/// By tensor, how many operands and outputs of the subgraph it is.
+fn readers(subgraph: &Subgraph) -> Vec<usize> {
+    let mut readers = vec![0; subgraph.tensors.len()];
+    let operators = subgraph.operators.iter();
+    let operands = operators.flat_map(|operator| operator.inputs.iter().flatten());
+    for &tensor in operands.chain(&subgraph.outputs) {
+        readers[tensor] += 1;
+    }
+    readers
+}
+
+/// The border that the last operator of `ready` adds to operand 0 of the next, and for it alone. As they are neighbours,
+/// nothing between them changes the tensor without border, or brings other shapes than were foreseen.
+fn border(subgraph: &Subgraph, readers: &[usize], ready: &[Ready]) -> Option<ZeroBorder> {
+    let last = ready.last().filter(|last| !last.is_constant)?;
+    let border = last.prepared.border?;
+    let next = ready.len();
+    let &padded = subgraph.operators[next - 1].outputs.first()?;
+    let is_operand = subgraph.operators[next].inputs.first() == Some(&Some(padded));
+    let is_alone = readers[padded] == 1 && !subgraph.tensors[padded].is_variable;
+    (is_operand && is_alone).then_some(border)
 }
 
 pub(super) fn too_much_work(error: EvalError) -> BuildError {

@@ -13,7 +13,7 @@ use super::tensors::Tensors;
 use crate::model::{Graph, Model};
 use crate::ops::{EvalError, Kernel, KernelIo, Operand, Place, RunsOn, StepOperands, Work};
 use crate::tensor::{TensorError, TensorRef};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 pub(super) struct Program {
     pub(super) subgraph: usize,
@@ -26,6 +26,8 @@ pub(super) struct Program {
     pub(super) arena: Arena,
     /// Bytes at the front of the arena that the steps use.
     pub(super) arena_bytes: usize,
+    /// Bytes of the arena once observers have been shown what they alone see.
+    pub(super) observed_bytes: usize,
     pub(super) folded: Vec<Box<[u64]>>,
     /// Bytes counted for it, without the programs that it runs.
     pub(super) memory: usize,
@@ -49,6 +51,8 @@ pub(super) enum Action {
     Alias,
     /// Nothing: the result was computed when the program was built.
     Constant,
+    /// Nothing: the convolution behind it reads the operand and pads that itself. The kernel shows observers the result.
+    Padding(Box<dyn Kernel>),
     Kernel(Box<dyn Kernel>),
     Control(Control),
 }
@@ -65,6 +69,7 @@ impl Action {
         match self {
             Self::Alias => "alias",
             Self::Constant => "constant",
+            Self::Padding(_) => "padding",
             Self::Kernel(kernel) => kernel.name(),
             Self::Control(control) => control.name(),
         }
@@ -86,7 +91,8 @@ impl Program {
         mut observer: Option<&mut dyn Observer>,
     ) -> Result<(), InvokeError> {
         let model = runtime.model.clone();
-        let failed = |operator, source| InvokeError::new(&model, self.subgraph, operator, source);
+        let index = self.subgraph;
+        let failed = |operator, source| InvokeError::new(&model, index, operator, source);
         runtime
             .budget
             .spend(self.work)
@@ -94,14 +100,24 @@ impl Program {
         if let Some(tail) = &self.tail {
             tail.restore_outputs(&mut self.outputs);
         }
+        let is_observed = observer.is_some();
+        if is_observed {
+            self.grow_arena(self.observed_bytes, runtime)
+                .map_err(|source| failed(0, source))?;
+        }
         for number in 0..self.steps.len() {
-            let start = observer.is_some().then(Instant::now);
-            if let Unforeseen::Shapes { has_run } = self.step(number, &model, runtime)? {
+            let start = is_observed.then(Instant::now);
+            if let Unforeseen::Shapes { has_run } =
+                self.step(number, is_observed, &model, runtime)?
+            {
                 return self.run_tail(number, has_run, runtime, observer);
             }
             if let (Some(observer), Some(start)) = (observer.as_deref_mut(), start) {
                 observer.operator(&OperatorEvent {
-                    duration: start.elapsed(),
+                    duration: match self.steps[number].action {
+                        Action::Padding(_) => Duration::ZERO,
+                        _ => start.elapsed(),
+                    },
                     info: self.operator_info(&model, number),
                     outputs: &self.steps[number].operands.outputs,
                     tensors: self.tensors(model.graph()),
@@ -145,6 +161,7 @@ impl Program {
     fn step(
         &mut self,
         number: usize,
+        is_observed: bool,
         model: &Model,
         runtime: &mut Runtime,
     ) -> Result<Unforeseen, InvokeError> {
@@ -155,7 +172,8 @@ impl Program {
         let failed = |source| InvokeError::new(model, self.subgraph, step.operator, source);
         match &mut step.action {
             Action::Alias | Action::Constant => {}
-            Action::Kernel(kernel) => {
+            Action::Padding(_) if !is_observed => {}
+            Action::Kernel(kernel) | Action::Padding(kernel) => {
                 let arena = self.arena.bytes_mut();
                 let workers = &runtime.workers;
                 let io = KernelIo::new(graph, declared, operands, &self.folded, workers, arena);
@@ -184,6 +202,19 @@ impl Program {
             }
         }
         Ok(Unforeseen::Nothing)
+    }
+
+    /// Makes the arena at least `bytes` bytes.
+    pub(super) fn grow_arena(
+        &mut self,
+        bytes: usize,
+        runtime: &mut Runtime,
+    ) -> Result<(), EvalError> {
+        let more = bytes.saturating_sub(self.arena.bytes().len());
+        runtime.memory.take(more)?;
+        self.memory += more;
+        self.arena.grow(bytes);
+        Ok(())
     }
 
     /// The memory of its tensors.
@@ -302,7 +333,7 @@ impl Program {
             match &mut step.action {
                 Action::Control(control) => control.reset(),
                 Action::Kernel(kernel) => kernel.reset(),
-                Action::Alias | Action::Constant => {}
+                Action::Alias | Action::Constant | Action::Padding(_) => {}
             }
         }
         for control in self.tail.iter_mut().flat_map(|tail| tail.controls_mut()) {

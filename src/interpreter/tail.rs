@@ -449,10 +449,7 @@ impl Tail {
         };
         let start = first_fit(&occupied, program.arena_bytes, bytes).ok_or(exceeded)?;
         let end = start + bytes;
-        let more = end.saturating_sub(program.arena.bytes().len());
-        runtime.memory.take(more)?;
-        program.memory += more;
-        program.arena.grow(end);
+        program.grow_arena(end, runtime)?;
         if bytes > 0 {
             self.keep(start..end, until);
         }

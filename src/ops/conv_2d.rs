@@ -2,7 +2,7 @@
 
 use super::shared::{
     Arithmetic, Axis, Padding, Problem, Scaled, check, check_bias_length, convolution_kernel,
-    fast_convolution, fused_activation, hybrid, padding,
+    fast_convolution, fused_activation, hybrid, padding, without_border,
 };
 use super::{Node, OpDef, PrepareError, Prepared, Settings, TypeRow};
 use crate::fixedpoint::FusedActivation;
@@ -140,7 +140,18 @@ fn prepare(node: &Node<'_>, settings: &Settings) -> Result<Prepared, PrepareErro
         return hybrid_kernel(problem, &scaled, shape, settings)
             .map(|prepared| prepared.macs(macs));
     }
-    let kernel = match fast_convolution(&problem, &scaled, bias.as_ref(), settings)? {
+    let fast = |problem: &Conv2d| fast_convolution(problem, &scaled, bias.as_ref(), settings);
+    if let Some([rows, columns]) = without_border(node, rows, columns)
+        && let Some(kernel) = fast(&Conv2d {
+            rows,
+            columns,
+            ..problem.clone()
+        })?
+    {
+        let prepared = Prepared::boxed(kernel, [shape]).macs(macs);
+        return Ok(prepared.taking_border());
+    }
+    let kernel = match fast(&problem)? {
         Some(kernel) => kernel,
         None => convolution_kernel(problem, &scaled, wide, settings)?,
     };

@@ -2,7 +2,7 @@
 
 use super::shared::{
     Arithmetic, Axis, Padding, Problem, Scaled, check, check_bias_length, convolution_kernel,
-    fast_depthwise_convolution, fused_activation, hybrid, padding,
+    fast_depthwise_convolution, fused_activation, hybrid, padding, without_border,
 };
 use super::{Node, OpDef, PrepareError, Prepared, Settings, TypeRow};
 use crate::fixedpoint::FusedActivation;
@@ -121,7 +121,20 @@ fn prepare(node: &Node<'_>, settings: &Settings) -> Result<Prepared, PrepareErro
         return hybrid_kernel(problem, &scaled, shape, settings)
             .map(|prepared| prepared.macs(macs));
     }
-    let kernel = match fast_depthwise_convolution(&problem, &scaled, bias.as_ref(), settings)? {
+    let fast = |problem: &DepthwiseConv2d| {
+        fast_depthwise_convolution(problem, &scaled, bias.as_ref(), settings)
+    };
+    if let Some([rows, columns]) = without_border(node, rows, columns)
+        && let Some(kernel) = fast(&DepthwiseConv2d {
+            rows,
+            columns,
+            ..problem.clone()
+        })?
+    {
+        let prepared = Prepared::boxed(kernel, [shape]).macs(macs);
+        return Ok(prepared.taking_border());
+    }
+    let kernel = match fast(&problem)? {
         Some(kernel) => kernel,
         None => convolution_kernel(problem, &scaled, wide, settings)?,
     };

@@ -103,6 +103,7 @@ pub use io::{KernelIo, Operand, Place, StepOperands, TensorView, Views, required
 pub use node::{FileTensors, KnownTensors, Node, NodeTensor, Settings};
 pub use prepared::{
     Accumulators, ControlFlow, Kernel, KernelMemory, OpDef, Prepared, RunsOn, TypeRow, Work,
+    ZeroBorder,
 };
 pub use variables::Variables;
 pub use weighted::Weighted;

@@ -1,7 +1,7 @@
 //! One operator and the tensors around it, as `check` and `prepare` see them.
 
-use super::PrepareError;
 use super::shared::StridedCopy;
+use super::{PrepareError, ZeroBorder};
 use crate::fast::KernelChoice;
 use crate::fixedpoint::Profile;
 use crate::model::{Graph, Operator, Subgraph, Tensor};
@@ -59,6 +59,7 @@ pub struct Node<'a> {
     index: usize,
     operator: &'a Operator,
     known: &'a dyn KnownTensors,
+    border: Option<ZeroBorder>,
 }
 
 /// What is known of tensors beyond the file: the shapes after resizing and the constants computed at build time.
@@ -124,7 +125,19 @@ impl<'a> Node<'a> {
             index,
             operator: subgraph.operators.get(index)?,
             known,
+            border: None,
         })
+    }
+
+    /// The same operator, where operand 0 is another tensor within `border` and nothing else reads it so.
+    pub fn with_border(self, border: Option<ZeroBorder>) -> Self {
+        Self { border, ..self }
+    }
+
+    /// The border that was added to operand 0. A kernel that has such padding itself may read the tensor without it and say so
+    /// in [`Prepared::takes_border`](super::Prepared::takes_border).
+    pub fn border(&self) -> Option<ZeroBorder> {
+        self.border
     }
 
     /// The graph.

@@ -2,7 +2,8 @@
 
 use super::shared::{Border, StridedCopy, check, real_zero, rows};
 use super::{
-    EvalError, Kernel, KernelIo, Node, OpDef, PrepareError, Prepared, Settings, Views, required,
+    EvalError, Kernel, KernelIo, Node, NodeTensor, OpDef, PrepareError, Prepared, Settings, Views,
+    ZeroBorder, required,
 };
 use crate::model::{BuiltinOperator, Report, rules};
 
@@ -64,17 +65,36 @@ fn prepare(node: &Node<'_>, _: &Settings) -> Result<Prepared, PrepareError> {
     let input = node.input(INPUT, "input")?;
     let output = node.output(OUTPUT, "output")?;
     let border = Border::new(&input, &node.input(PADDINGS, "paddings")?)?;
-    let fill = match node.optional_input(VALUE, "value") {
+    let value = node.optional_input(VALUE, "value");
+    let zero = real_zero(&output);
+    let (fill, is_zero) = match &value {
         Some(value) if value.shape.count() != 1 => return Err(value.shape_error("one element")),
-        Some(_) => None,
-        None => Some(real_zero(&output)),
+        Some(value) => (None, is_constant(value, zero)),
+        None => (Some(zero), true),
     };
     let kernel = Reference {
         inside: border.inside,
         element: input.element_bytes()?,
         fill,
     };
-    Ok(Prepared::new(kernel, [border.shape]))
+    Ok(Prepared {
+        border: zero_border(&border.sides).filter(|_| is_zero),
+        ..Prepared::new(kernel, [border.shape])
+    })
+}
+
+/// Whether an operand is the same element at every inference, with these little-endian bytes.
+fn is_constant(value: &NodeTensor<'_>, bytes: [u8; 8]) -> bool {
+    let found = value.is_constant().then(|| value.constant_bytes());
+    matches!(found, Some(Ok(found)) if bytes.starts_with(found))
+}
+
+/// A border around pictures alone.
+fn zero_border(sides: &[[usize; 2]]) -> Option<ZeroBorder> {
+    match *sides {
+        [[0, 0], rows, columns, [0, 0]] => Some(ZeroBorder { rows, columns }),
+        _ => None,
+    }
 }
 
 struct Reference {

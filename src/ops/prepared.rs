@@ -147,6 +147,15 @@ pub enum ControlFlow {
     Once { init: usize },
 }
 
+/// Real zeros around the pictures of a tensor `[N, H, W, C]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ZeroBorder {
+    /// Before the first row and behind the last.
+    pub rows: [usize; 2],
+    /// Before the first column and behind the last.
+    pub columns: [usize; 2],
+}
+
 /// What preparing an operator gives.
 pub struct Prepared {
     /// The computation; `None` where the result is the operand in slot 0 under another shape, or where the operator
@@ -164,6 +173,10 @@ pub struct Prepared {
     pub stateful: bool,
     /// Whether the results depend on no operand's value.
     pub is_constant: bool,
+    /// The border that the result is operand 0 within, where that is all that the operator computes.
+    pub border: Option<ZeroBorder>,
+    /// Whether the kernel reads operand 0 without the border that [`Node::border`] says it has.
+    pub takes_border: bool,
 }
 
 impl Prepared {
@@ -176,12 +189,8 @@ impl Prepared {
     pub fn boxed(kernel: Box<dyn Kernel>, outputs: impl Into<Vec<Shape>>) -> Self {
         Self {
             kernel: Some(kernel),
-            control: None,
             outputs: outputs.into(),
-            scratch: Vec::new(),
-            work: Work::default(),
-            stateful: false,
-            is_constant: false,
+            ..Self::alias(Shape::SCALAR)
         }
     }
 
@@ -203,6 +212,8 @@ impl Prepared {
             work: Work::default(),
             stateful: false,
             is_constant: false,
+            border: None,
+            takes_border: false,
         }
     }
 
@@ -225,6 +236,12 @@ impl Prepared {
     /// States that the operator has effects beyond its results.
     pub fn stateful(mut self) -> Self {
         self.stateful = true;
+        self
+    }
+
+    /// States that the kernel reads operand 0 without its border.
+    pub fn taking_border(mut self) -> Self {
+        self.takes_border = true;
         self
     }
 

@@ -8,6 +8,7 @@ mod control_flow;
 mod delegates;
 mod limits;
 mod models;
+mod padding;
 mod shapes;
 mod signatures;
 mod state;

@@ -73,6 +73,7 @@ pub fn bench(options: &BenchOptions) -> Result<(), Failure> {
         median: median(&mut times.wall),
         min: times.wall[0],
         cpu: times.cpu.iter().copied().min().unwrap_or_default(),
+        arena: interpreter.arena_bytes(),
     };
     let profile = match options.profile_operators {
         true => Some(profile(&mut interpreter, options)?),
@@ -118,6 +119,8 @@ struct Measured {
     min: Duration,
     /// The least that an inference took, over all threads.
     cpu: Duration,
+    /// Bytes, without what profiling adds.
+    arena: usize,
 }
 
 /// The middle one; sorts them.
@@ -164,7 +167,7 @@ fn as_json(measured: &Measured, interpreter: &Interpreter, profile: Option<&[Dur
         "cpu_us": micros(measured.cpu),
         "load_us": micros(measured.load),
         "first_us": micros(measured.first),
-        "arena_bytes": interpreter.arena_bytes(),
+        "arena_bytes": measured.arena,
         "peak_rss_bytes": peak_rss(),
     });
     if let Some(profile) = profile {
@@ -216,7 +219,7 @@ fn as_text(
             giga_per_second(macs, measured.min)
         ),
     );
-    line("arena", bytes(interpreter.arena_bytes()));
+    line("arena", bytes(measured.arena));
     line("packed weights", bytes(memory.packed));
     line("scratch a thread", bytes(memory.workspace));
     if let Some(peak) = peak_rss() {

@@ -78,4 +78,4 @@ pub use weighted::{
     Problem, convolution_kernel, float_kernel, integer_kernel, unpack_int4, wide_accumulator,
 };
 pub use weights::{check_bias_length, filter_zero_point, narrow};
-pub use window::{Axis, Padding, padding};
+pub use window::{Axis, Padding, padding, without_border};

@@ -1,7 +1,7 @@
 //! Sliding windows of convolutions and pools: output extent, padding, and which taps fall inside the input.
 
 use crate::fast::Window;
-use crate::ops::PrepareError;
+use crate::ops::{Node, PrepareError};
 use crate::schema::tflite;
 
 /// How a window treats the input's border.
@@ -27,6 +27,12 @@ pub fn padding(padding: tflite::Padding) -> Result<Padding, PrepareError> {
             expected: "SAME or VALID",
         }),
     }
+}
+
+/// The rows and columns of a window over the operand that [`Node::border`] speaks of; `None` where it keeps its border.
+pub fn without_border(node: &Node<'_>, rows: Axis, columns: Axis) -> Option<[Axis; 2]> {
+    let border = node.border()?;
+    Some([rows.within(border.rows)?, columns.within(border.columns)?])
 }
 
 /// A window's movement along one axis.
@@ -101,6 +107,21 @@ impl Axis {
         })
     }
 
+    /// The same over an input without `border`, whose zeros it adds to its own; `None` where some window would have nothing but
+    /// zeros.
+    pub fn within(self, border: [usize; 2]) -> Option<Self> {
+        let input = self.input.checked_sub(border[0])?.checked_sub(border[1])?;
+        let before = self.before + border[0];
+        let last = self.output.checked_sub(1)? * self.stride;
+        let reach = (self.taps - 1).saturating_mul(self.dilation);
+        let touches = input > 0 && before <= reach && last < before + input;
+        touches.then_some(Self {
+            input,
+            before,
+            ..self
+        })
+    }
+
     /// The same in plain numbers, for the fast kernels.
     pub fn window(&self) -> Window {
         Window {
@@ -151,6 +172,19 @@ mod tests {
         assert_eq!(axis.taps_inside(0), (1..3, 0));
         assert_eq!(axis.taps_inside(1), (1..3, 1));
         assert_eq!(axis.taps_inside(4), (0..2, 2));
+    }
+
+    #[test]
+    fn a_border_joins_the_zeros_of_the_window_itself() {
+        // 5 of 8 positions are left, 3 taps, stride 2, SAME: output 4, needed (4-1)*2+3 = 9, the one zero of its own behind.
+        let axis = Axis::new(8, 3, 2, 1, Padding::Same).expect("valid");
+        let within = axis.within([2, 1]).expect("every window has an input");
+        assert_eq!((within.input, within.before, within.output), (5, 2, 4));
+        assert_eq!(within.taps_inside(0), (2..3, 0));
+        assert_eq!(within.taps_inside(3), (0..1, 4));
+        // The first window, then the last, would have none.
+        assert_eq!(axis.within([3, 1]), None);
+        assert_eq!(axis.within([0, 3]), None);
     }
 
     #[test]
