@@ -6,6 +6,7 @@ use super::{
     ZeroBorder, required,
 };
 use crate::model::{BuiltinOperator, Report, rules};
+use crate::tensor::TensorType;
 
 const INPUT: usize = 0;
 const PADDINGS: usize = 1;
@@ -77,8 +78,10 @@ fn prepare(node: &Node<'_>, _: &Settings) -> Result<Prepared, PrepareError> {
         element: input.element_bytes()?,
         fill,
     };
+    // A float's product with zero is not always zero, and padding that is left out has none.
+    let adds_nothing = is_zero && input.ty != TensorType::Float32;
     Ok(Prepared {
-        border: zero_border(&border.sides).filter(|_| is_zero),
+        border: zero_border(&border.sides).filter(|_| adds_nothing),
         ..Prepared::new(kernel, [border.shape])
     })
 }
