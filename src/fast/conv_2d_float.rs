@@ -79,21 +79,23 @@ fn prepare<L: Lanes>(
     for (number, group) in windows.chunks(group_channels).enumerate() {
         for (block, windows) in group.chunks(BLOCK).enumerate() {
             let width = if windows.len() > HALF { BLOCK } else { HALF };
+            let first = number * group_channels + block * BLOCK;
             blocks.push(Block {
-                first: number * group_channels + block * BLOCK,
+                first,
                 channels: windows.len(),
                 input_channel: number * problem.filter_channels,
                 width,
                 weights: packed.len(),
             });
+            let bias = problem.bias.unwrap_or(&[]).iter().skip(first);
+            let bias = bias.take(windows.len()).copied();
+            packed.extend(bias.chain(std::iter::repeat(0.0)).take(width));
             for step in 0..steps {
                 let weight = |channel| windows.get(channel).map_or(0.0, |w: &&[f32]| w[step]);
                 packed.extend((0..width).map(weight));
             }
         }
     }
-    let mut bias = problem.bias.unwrap_or(&[]).to_vec();
-    bias.resize(problem.output_channels, 0.0);
     Some(Box::new(Packed {
         name,
         lanes,
@@ -104,7 +106,6 @@ fn prepare<L: Lanes>(
         output_channels: problem.output_channels,
         blocks: blocks.into(),
         packed: packed.into(),
-        bias: bias.into(),
         range: problem.range,
     }))
 }
@@ -117,7 +118,7 @@ struct Block {
     input_channel: usize,
     /// Channels that the block has room for.
     width: usize,
-    /// Where its weights begin.
+    /// Where its biases and weights begin.
     weights: usize,
 }
 
@@ -130,10 +131,8 @@ struct Packed<L> {
     filter_channels: usize,
     output_channels: usize,
     blocks: Box<[Block]>,
-    /// By block, tap and input channel: a weight for each channel of the block.
+    /// By block: the biases, then for each tap and input channel the weights, of the channels that the block has room for.
     packed: Box<[f32]>,
-    /// By output channel.
-    bias: Box<[f32]>,
     range: (f32, f32),
 }
 
@@ -152,7 +151,7 @@ impl<L: Lanes> PictureKernel<f32> for Packed<L> {
     }
 
     fn packed_bytes(&self) -> usize {
-        size_of_val(&*self.packed) + size_of_val(&*self.bias)
+        size_of_val(&*self.packed)
     }
 
     fn run(&self, input: &[f32], output: &mut [f32], first: usize) {
@@ -198,7 +197,10 @@ impl<L> Packed<L> {
     /// A block of `N` channels of row `y` of the result, in `output`.
     #[inline(always)]
     fn row<const N: usize>(&self, block: &Block, input: &[f32], y: usize, output: &mut [f32]) {
-        let weights = self.packed[block.weights..].as_chunks::<N>().0;
+        let packed = self.packed[block.weights..].as_chunks::<N>().0;
+        let Some((bias, weights)) = packed.split_first() else {
+            return;
+        };
         let vertical = Inside::new(&self.rows, y);
         let whole = self.columns.whole();
         let mut x = 0;
@@ -207,12 +209,12 @@ impl<L> Packed<L> {
             if whole.start <= x && x + POSITIONS <= whole.end {
                 let sums = self.sums::<N, POSITIONS>(block, input, weights, inside);
                 for sums in &sums {
-                    self.store(block, sums, x, output);
+                    self.store(block, sums, bias, x, output);
                     x += 1;
                 }
             } else {
                 let [sums] = self.sums::<N, 1>(block, input, weights, inside);
-                self.store(block, &sums, x, output);
+                self.store(block, &sums, bias, x, output);
                 x += 1;
             }
         }
@@ -254,14 +256,25 @@ impl<L> Packed<L> {
 
     /// Writes the results of a block at position `x` of a row.
     #[inline(always)]
-    fn store<const N: usize>(&self, block: &Block, sums: &[f32; N], x: usize, output: &mut [f32]) {
+    fn store<const N: usize>(
+        &self,
+        block: &Block,
+        sums: &[f32; N],
+        bias: &[f32; N],
+        x: usize,
+        output: &mut [f32],
+    ) {
         let (low, high) = self.range;
         let to = &mut output[x * self.output_channels + block.first..][..block.channels];
-        let bias = &self.bias[block.first..][..block.channels];
-        for (to, (sum, bias)) in to.iter_mut().zip(sums.iter().zip(bias)) {
-            let sum = sum + bias;
+        let mut results = *sums;
+        for (result, bias) in results.iter_mut().zip(bias) {
+            let sum = *result + bias;
             let raised = if sum < low { low } else { sum };
-            *to = if high < raised { high } else { raised };
+            *result = if high < raised { high } else { raised };
+        }
+        match <&mut [f32; N]>::try_from(&mut *to) {
+            Ok(to) => *to = results,
+            Err(_) => to.copy_from_slice(&results[..block.channels]),
         }
     }
 }
