@@ -3,7 +3,7 @@
 use super::{EvalError, Variables};
 use crate::fast::Workers;
 use crate::model::{Graph, Tensor};
-use crate::tensor::{Element, Shape, TensorError, TensorMut, TensorRef};
+use crate::tensor::{Element, Shape, TensorMut, TensorRef};
 use std::ops::Range;
 
 /// Where a tensor's bytes lie.
@@ -154,109 +154,103 @@ impl<'a> KernelIo<'a> {
         outputs: [usize; O],
         scratch: [usize; S],
     ) -> Result<(Views<'_, I, O, S>, [TensorMut<'_>; V]), EvalError> {
+        let operands = self.operands;
         // Every two are compared, and most operators have few.
-        match I + V + O + S {
+        let views = match I + V + O + S {
             0..=2 => self.borrow::<I, V, O, S, 2>(inputs, state, outputs, scratch),
             3..=4 => self.borrow::<I, V, O, S, 4>(inputs, state, outputs, scratch),
             5..=8 => self.borrow::<I, V, O, S, 8>(inputs, state, outputs, scratch),
             _ => self.borrow::<I, V, O, S, MAX_VIEWS>(inputs, state, outputs, scratch),
-        }
+        };
+        views.ok_or_else(|| no_views(operands, &inputs, &state, &outputs))
     }
 
-    /// As [`views_and_state`](Self::views_and_state), of `N` tensors at most.
+    /// As [`views_and_state`](Self::views_and_state), of `N` tensors at most; `None` where that has an error.
     fn borrow<const I: usize, const V: usize, const O: usize, const S: usize, const N: usize>(
         &mut self,
         inputs: [usize; I],
         state: [usize; V],
         outputs: [usize; O],
         scratch: [usize; S],
-    ) -> Result<(Views<'_, I, O, S>, [TensorMut<'_>; V]), EvalError> {
+    ) -> Option<(Views<'_, I, O, S>, [TensorMut<'_>; V])> {
         let (graph, operands, folded) = (self.graph, self.operands, self.folded);
-        let missing = |slot: usize| EvalError::Operand { slot };
-        let input = |slot: usize| operands.inputs.get(slot).and_then(Option::as_ref);
+        let input = |slot: usize| operands.inputs.get(slot)?.as_ref();
         let output = |slot: usize| operands.outputs.get(slot);
-        let tensor = |operand: &Operand, slot: usize| {
-            let tensor = self.tensors.get(operand.tensor);
-            tensor.ok_or_else(|| missing(slot))
-        };
-        let inputs = inputs.map(|slot| (slot, input(slot)));
+        let inputs = inputs.map(input);
         // An operand asked for before that lies at the same place of the arena.
         let same = |id: usize, range: &Range<usize>| {
             let mut earlier = inputs[..id].iter();
-            earlier.position(|&(_, operand)| arena_range(operand) == Some(range))
+            earlier.position(|&operand| arena_range(operand) == Some(range))
         };
 
         // Every distinct piece of the arena.
         let mut ranges = [const { 0..0 }; N];
         let mut count = 0;
-        let mut add = |range: Option<&Range<usize>>, slot: usize| {
-            let (Some(range), Some(to)) = (range, ranges.get_mut(count)) else {
-                return Err(missing(slot));
-            };
+        let mut add = |range: &Range<usize>| {
+            let to = ranges.get_mut(count)?;
             // What is empty overlaps nothing, wherever it lies.
             if !range.is_empty() {
                 to.clone_from(range);
             }
             count += 1;
-            Ok(())
+            Some(())
         };
-        for (id, &(slot, operand)) in inputs.iter().enumerate() {
+        for (id, &operand) in inputs.iter().enumerate() {
             if let Some(range) = arena_range(operand)
                 && same(id, range).is_none()
             {
-                add(Some(range), slot)?;
+                add(range)?;
             }
         }
         for &slot in &state {
-            add(arena_range(input(slot)), slot)?;
+            add(arena_range(input(slot))?)?;
         }
         for &slot in &outputs {
-            add(arena_range(output(slot)), slot)?;
+            add(arena_range(output(slot))?)?;
         }
         for &slot in &scratch {
-            add(operands.scratch.get(slot), slot)?;
+            add(operands.scratch.get(slot)?)?;
         }
         // Pieces that overlap, or that the arena does not have, are not handed out.
-        let pieces = self.arena.get_disjoint_mut(ranges);
-        let mut pieces = pieces.map_err(|_| missing(0))?.into_iter();
-        let mut next = |slot: usize| pieces.next().ok_or_else(|| missing(slot));
+        let mut pieces = self.arena.get_disjoint_mut(ranges).ok()?.into_iter();
 
         let mut read = [const { None }; I];
-        for (id, &(slot, operand)) in inputs.iter().enumerate() {
+        for (id, &operand) in inputs.iter().enumerate() {
             let Some(operand) = operand else { continue };
-            let tensor = tensor(operand, slot)?;
+            let tensor = self.tensors.get(operand.tensor)?;
             let bytes = match &operand.place {
                 Place::Arena(range) => match same(id, range) {
-                    Some(earlier) => read[earlier].as_ref().map(TensorRef::bytes),
-                    None => Some(&*next(slot)?),
+                    Some(earlier) => read[earlier].as_ref().map(TensorRef::bytes)?,
+                    None => &*pieces.next()?,
                 },
-                Place::File => graph.data(tensor),
-                Place::Folded(number) => folded_bytes(folded, *number, tensor, operand.shape),
-                Place::Open => None,
+                Place::File => graph.data(tensor)?,
+                Place::Folded(number) => folded_bytes(folded, *number, tensor, operand.shape)?,
+                Place::Open => return None,
             };
-            let bytes = bytes.ok_or_else(|| missing(slot))?;
             read[id] = Some(viewed(tensor, operand, bytes)?);
         }
         let mut changed = [const { None }; V];
         for (to, slot) in changed.iter_mut().zip(state) {
-            let operand = input(slot).ok_or_else(|| missing(slot))?;
-            *to = Some(viewed_mut(tensor(operand, slot)?, operand, next(slot)?)?);
+            let operand = input(slot)?;
+            let tensor = self.tensors.get(operand.tensor)?;
+            *to = Some(viewed_mut(tensor, operand, pieces.next()?)?);
         }
         let mut written = [const { None }; O];
         for (to, slot) in written.iter_mut().zip(outputs) {
-            let operand = output(slot).ok_or_else(|| missing(slot))?;
-            *to = Some(viewed_mut(tensor(operand, slot)?, operand, next(slot)?)?);
+            let operand = output(slot)?;
+            let tensor = self.tensors.get(operand.tensor)?;
+            *to = Some(viewed_mut(tensor, operand, pieces.next()?)?);
         }
         let mut buffers = [const { None }; S];
-        for (to, slot) in buffers.iter_mut().zip(scratch) {
-            *to = Some(next(slot)?);
+        for (to, _) in buffers.iter_mut().zip(scratch) {
+            *to = Some(pieces.next()?);
         }
         let views = Views {
             inputs: read,
             outputs: written.map(filled),
             scratch: buffers.map(filled),
         };
-        Ok((views, changed.map(filled)))
+        Some((views, changed.map(filled)))
     }
 
     /// The elements of operand 0 and of result 0.
@@ -303,22 +297,42 @@ pub fn required(view: TensorView<'_>, slot: usize) -> Result<TensorRef<'_>, Eval
     }
 }
 
-fn viewed<'v>(
-    tensor: &'v Tensor,
-    operand: &'v Operand,
-    bytes: &'v [u8],
-) -> Result<TensorRef<'v>, TensorError> {
-    let quantization = tensor.quantization.as_deref();
-    TensorRef::new(tensor.ty, &operand.shape, quantization, bytes)
+/// Why there are no views: the first of the slots that the operator does not have, or whose tensor has no bytes yet.
+#[cold]
+fn no_views(
+    operands: &StepOperands,
+    inputs: &[usize],
+    state: &[usize],
+    outputs: &[usize],
+) -> EvalError {
+    let open = |operand: Option<&Operand>| operand.is_some_and(|o| o.place == Place::Open);
+    let input = |slot: usize| operands.inputs.get(slot)?.as_ref();
+    let output = |slot: usize| operands.outputs.get(slot);
+    let read = inputs.iter().find(|&&slot| open(input(slot)));
+    let changed = state
+        .iter()
+        .find(|&&slot| arena_range(input(slot)).is_none());
+    let written = outputs
+        .iter()
+        .find(|&&slot| arena_range(output(slot)).is_none());
+    let slot = read.or(changed).or(written).copied().unwrap_or_default();
+    EvalError::Operand { slot }
 }
 
+#[inline]
+fn viewed<'v>(tensor: &'v Tensor, operand: &'v Operand, bytes: &'v [u8]) -> Option<TensorRef<'v>> {
+    let quantization = tensor.quantization.as_deref();
+    TensorRef::new(tensor.ty, &operand.shape, quantization, bytes).ok()
+}
+
+#[inline]
 fn viewed_mut<'v>(
     tensor: &'v Tensor,
     operand: &'v Operand,
     bytes: &'v mut [u8],
-) -> Result<TensorMut<'v>, TensorError> {
+) -> Option<TensorMut<'v>> {
     let quantization = tensor.quantization.as_deref();
-    TensorMut::new(tensor.ty, &operand.shape, quantization, bytes)
+    TensorMut::new(tensor.ty, &operand.shape, quantization, bytes).ok()
 }
 
 fn arena_range(operand: Option<&Operand>) -> Option<&Range<usize>> {
