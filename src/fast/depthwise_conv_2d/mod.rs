@@ -1,6 +1,7 @@
 //! Depthwise convolutions of bytes: neighbouring channels side by side in vectors.
 //!
-//! Where one input channel has several output channels, the convolution is computed as a grouped one.
+//! Where one input channel has several output channels, the picture is copied with each channel repeated as often. A single input
+//! channel makes it a plain convolution.
 
 mod packed;
 
@@ -49,6 +50,13 @@ impl DepthwiseConv2d<'_> {
         self.input_channels * self.multiplier
     }
 
+    /// Whether a copy of the picture that has as many channels as the output is small beside the output.
+    fn repeats(&self) -> bool {
+        let copy = self.batches * self.rows.input * self.columns.input * self.input_channels;
+        let output = self.batches * self.rows.output * self.columns.output * self.output_channels();
+        copy.saturating_mul(self.multiplier) <= MOST_REPEATED + 4 * output
+    }
+
     fn is_sound(&self) -> bool {
         let channels = self.output_channels();
         channels > 0
@@ -80,6 +88,9 @@ impl Primitive for DepthwiseConv2dPrimitive {
     }
 }
 
+/// Bytes of a picture with repeated channels, beyond four times the output.
+const MOST_REPEATED: usize = 1 << 20;
+
 fn prepare<L: Lanes>(
     name: &'static str,
     problem: &DepthwiseConv2d<'_>,
@@ -88,7 +99,8 @@ fn prepare<L: Lanes>(
     if !problem.is_sound() {
         return None;
     }
-    if problem.multiplier > 1 || problem.taps() > MOST_TAPS {
+    let has_groups = problem.input_channels == 1 || !problem.repeats();
+    if problem.multiplier > 1 && has_groups || problem.taps() > MOST_TAPS {
         return prepare_grouped::<L>(name, problem);
     }
     Some(Box::new(Packed::new(name, lanes, problem)))

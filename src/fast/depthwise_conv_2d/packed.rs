@@ -7,6 +7,7 @@ use crate::fast::lanes::sliding::{FEWEST, Sliding, Weights, group};
 use crate::fast::lanes::{Lanes, Work};
 use crate::fast::stage::StageVectors;
 use crate::fast::{ConvKernel, Operands, Part, Window, Workspace};
+use std::ops::Range;
 
 /// A depthwise convolution with weights in the order in which lanes read them.
 pub(super) struct Packed<L: Lanes> {
@@ -15,7 +16,10 @@ pub(super) struct Packed<L: Lanes> {
     batches: usize,
     rows: Window,
     columns: Window,
+    /// Of the output, and of the input that is read: its channels repeated.
     channels: usize,
+    /// Output channels of one input channel.
+    multiplier: usize,
     signed: bool,
     /// Whether windows are computed side by side.
     slides: bool,
@@ -34,7 +38,7 @@ pub(super) struct Packed<L: Lanes> {
 impl<L: Lanes> Packed<L> {
     pub(super) fn new(name: &'static str, lanes: L, problem: &DepthwiseConv2d<'_>) -> Self {
         let p = problem;
-        let (channels, taps) = (p.input_channels, p.taps());
+        let (channels, taps) = (p.output_channels(), p.taps());
         let block = 2 * L::N;
         let blocks = channels.div_ceil(block);
         let pairs = taps.div_ceil(2);
@@ -84,6 +88,7 @@ impl<L: Lanes> Packed<L> {
             rows: p.rows,
             columns: p.columns,
             channels,
+            multiplier: p.multiplier,
             signed: p.activations.is_signed(),
             slides: false,
             padding: vec![(p.input_zero_point & 0xff) as u8; channels].into(),
@@ -169,14 +174,23 @@ struct Run<'a, L: Lanes> {
     input: &'a [u8],
     output: &'a mut [u8],
     part: Part,
-    workspace: &'a mut Workspace,
+    /// Room for the picture with its channels repeated, where they are.
+    repeated: &'a mut [u8],
+    /// Room for the rows that windows side by side read.
+    padded_rows: &'a mut [u8],
 }
 
 impl<L: Lanes> Work for Run<'_, L> {
     type Output = ();
 
     #[inline(always)]
-    fn run<M: Lanes>(self, _: M) {
+    fn run<M: Lanes>(mut self, _: M) {
+        if self.packed.multiplier > 1 {
+            let repeated = std::mem::take(&mut self.repeated);
+            self.packed
+                .repeat_channels(self.input, &self.part.rows, repeated);
+            self.input = repeated;
+        }
         if self.packed.slides {
             let taps = [self.packed.rows.taps, self.packed.columns.taps];
             let stride = match self.packed.halves() {
@@ -236,7 +250,7 @@ impl<L: Lanes> Run<'_, L> {
             packed: p,
             input: self.input,
             held: [None; ROWS],
-            rows: self.workspace.slice_mut(),
+            rows: self.padded_rows,
         };
         while position < end {
             let (batch, y, x) = (
@@ -359,6 +373,44 @@ impl<L: Lanes> Packed<L> {
         (self.columns.output - 1) * self.columns.stride + self.columns.taps
     }
 
+    /// Bytes of the picture with its channels repeated, where they are.
+    fn repeated(&self) -> usize {
+        match self.multiplier {
+            1 => 0,
+            _ => self.batches * self.rows.input * self.columns.input * self.channels,
+        }
+    }
+
+    /// Copies what the output `positions` read, each channel as often as it has output channels.
+    #[inline(always)]
+    fn repeat_channels(&self, input: &[u8], positions: &Range<usize>, to: &mut [u8]) {
+        let (height, width) = (self.rows.output, self.columns.output);
+        // The row of the input, over all batches, that is at or behind what a tap reads.
+        let inside = |position: usize, tap: usize| {
+            let row = position / width;
+            let y = (row % height) * self.rows.stride + tap * self.rows.dilation;
+            row / height * self.rows.input + y.saturating_sub(self.rows.before).min(self.rows.input)
+        };
+        if positions.is_empty() {
+            return;
+        }
+        let first = inside(positions.start, 0);
+        let end = inside(positions.end - 1, self.rows.taps - 1) + 1;
+        let row = self.columns.input * self.channels / self.multiplier;
+        let from = &input[first * row..input.len().min(end * row)];
+        let to = &mut to[first * row * self.multiplier..];
+        match self.multiplier {
+            2 => repeat::<2>(from, to),
+            4 => repeat::<4>(from, to),
+            8 => repeat::<8>(from, to),
+            times => {
+                for (&byte, to) in from.iter().zip(to.chunks_exact_mut(times)) {
+                    to.fill(byte);
+                }
+            }
+        }
+    }
+
     /// Neighbouring output positions from (`y`, `x`) of picture `batch` on, as many as `output` has room for. `T` and `MOST` are as
     /// in [`Windows::run`].
     #[inline(always)]
@@ -416,12 +468,14 @@ impl<L: Lanes> ConvKernel for Packed<L> {
         part: Part,
         workspace: &mut Workspace,
     ) {
+        let (repeated, padded_rows) = workspace.slice_mut().split_at_mut(self.repeated());
         self.lanes.run(Run {
             packed: self,
             input: operands.input,
             output,
             part,
-            workspace,
+            repeated,
+            padded_rows,
         });
     }
 
@@ -450,9 +504,18 @@ impl<L: Lanes> ConvKernel for Packed<L> {
 
     /// Where nothing is needed still a byte: threads are used.
     fn workspace_bytes(&self) -> usize {
-        match self.slides {
+        let padded_rows = match self.slides {
             true => self.rows.taps * self.padded_width() * self.channels,
             false => 1,
-        }
+        };
+        self.repeated() + padded_rows
+    }
+}
+
+/// Writes each byte `TIMES` times.
+#[inline(always)]
+fn repeat<const TIMES: usize>(from: &[u8], to: &mut [u8]) {
+    for (&byte, to) in from.iter().zip(to.chunks_exact_mut(TIMES)) {
+        to.copy_from_slice(&[byte; TIMES]);
     }
 }
