@@ -218,7 +218,7 @@ impl<L: Lanes> Work for Run<'_, L> {
                     depth: p.depth,
                     signed: true,
                 };
-                let sums = lanes.load_sums(&product.sums(lanes, to.len()));
+                let sums = product.sums(lanes, to.len());
                 let sums = lanes.add(sums, lanes.load_sums(&self.terms[first..]));
                 let sums = lanes.add(sums, row_term);
                 view.at(lanes, 0).apply(lanes, [[sums]], |[[codes]]| {

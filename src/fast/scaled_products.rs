@@ -52,7 +52,7 @@ impl ScaledProducts {
                 signed: true,
             };
             let sums = rows.sums(lanes, L::N.min(self.units - first));
-            let sums = lanes.add(lanes.load_sums(&sums), lanes.load_sums(&bias[first..]));
+            let sums = lanes.add(sums, lanes.load_sums(&bias[first..]));
             lanes.store_sums(scale.apply(lanes, sums, zero), &mut to[first..]);
         }
     }

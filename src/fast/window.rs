@@ -37,6 +37,12 @@ impl Window {
         *self == Self::point(self.input)
     }
 
+    /// Whether the only output reads every input position once and in order.
+    pub fn is_whole(&self) -> bool {
+        let neighbours = self.dilation == 1 || self.taps == 1;
+        self.output == 1 && self.before == 0 && self.taps == self.input && neighbours
+    }
+
     /// Whether any output reads padding.
     pub fn pads(&self) -> bool {
         self.whole() != (0..self.output)

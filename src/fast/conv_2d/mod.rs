@@ -57,7 +57,7 @@ pub struct Conv2d<'a> {
 impl Conv2d<'_> {
     /// Whether the slices have the lengths that the geometry says, and no axis is empty.
     fn is_sound(&self) -> bool {
-        let depth = self.rows.taps * self.columns.taps * self.filter_channels;
+        let depth = self.depth();
         let positive = depth > 0 && self.output_channels > 0;
         positive
             && self.input_channels.is_multiple_of(self.filter_channels)
@@ -70,12 +70,23 @@ impl Conv2d<'_> {
                 .is_none_or(|bias| bias.len() == self.output_channels)
     }
 
+    /// Weights of one output channel.
+    fn depth(&self) -> usize {
+        self.rows.taps * self.columns.taps * self.filter_channels
+    }
+
+    /// Whether it is the product of the weights with a matrix: one window is the whole picture, as it is stored.
+    fn is_product(&self) -> bool {
+        self.filter_channels == self.input_channels
+            && self.rows.is_whole()
+            && self.columns.is_whole()
+    }
+
     /// Weights once they are packed for vectors of `lanes` channels that take `step` values at a time.
     fn packed_weights(&self, lanes: usize, step: usize) -> usize {
-        let depth = self.rows.taps * self.columns.taps * self.filter_channels;
         let groups = self.input_channels / self.filter_channels;
         let channels = (self.output_channels / groups).next_multiple_of(lanes);
-        (groups * channels).saturating_mul(depth.next_multiple_of(step))
+        (groups * channels).saturating_mul(self.depth().next_multiple_of(step))
     }
 }
 
@@ -94,7 +105,7 @@ macro_rules! fully_connected_list {
         &[$($(#[$cfg])* Variant {
             name: concat!("fully_connected.", $isa),
             isa: <$lanes as Lanes>::ISA,
-            prepare: |problem| prepare_product::<$lanes>(concat!("fully_connected.", $isa), problem),
+            prepare: |problem| prepare::<$lanes>(concat!("fully_connected.", $isa), problem),
         },)*]
     };
 }
@@ -126,30 +137,19 @@ impl Primitive for FullyConnectedPrimitive {
 /// Weights that padding, to whole vectors or with taps of 0, may add to a convolution, beyond four times its own.
 pub(super) const MOST_PADDING: usize = 1 << 20;
 
-/// Prepares `problem` for the lanes `L`.
+/// Prepares `problem` for the lanes `L`: a few rows read the weights where they lie, more have them packed.
 pub(super) fn prepare<L: Lanes>(
     name: &'static str,
     problem: &Conv2d<'_>,
 ) -> Option<Box<dyn ConvKernel>> {
     let lanes = L::detect()?;
-    // Groups of few channels fill vectors badly: a large model must not become many times larger.
-    let fits = |problem: &Conv2d<'_>| {
-        problem.packed_weights(L::N, L::K) <= MOST_PADDING + 4 * problem.filter.len()
-    };
-    (problem.is_sound() && fits(problem))
-        .then(|| Box::new(Packed::new(name, lanes, problem)) as Box<dyn ConvKernel>)
-}
-
-/// Prepares a matrix product: a few rows read the weights where they lie, more have them packed.
-fn prepare_product<L: Lanes>(
-    name: &'static str,
-    problem: &Conv2d<'_>,
-) -> Option<Box<dyn ConvKernel>> {
-    if problem.batches > streamed::MOST_ROWS || !problem.filter_is_stored {
-        return prepare::<L>(name, problem);
+    if !problem.is_sound() {
+        return None;
     }
-    let lanes = L::detect()?;
-    problem
-        .is_sound()
-        .then(|| Box::new(Streamed::new(name, lanes, problem)) as Box<dyn ConvKernel>)
+    if problem.is_product() && problem.batches <= streamed::MOST_ROWS && problem.filter_is_stored {
+        return Some(Box::new(Streamed::new(name, lanes, problem)));
+    }
+    // Groups of few channels fill vectors badly: a large model must not become many times larger.
+    let fits = problem.packed_weights(L::N, L::K) <= MOST_PADDING + 4 * problem.filter.len();
+    fits.then(|| Box::new(Packed::new(name, lanes, problem)) as Box<dyn ConvKernel>)
 }

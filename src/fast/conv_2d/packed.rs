@@ -109,7 +109,7 @@ fn vectors_of<L: Lanes>(groups: usize, channels: usize) -> usize {
 impl<L: Lanes> Packed<L> {
     pub(super) fn new(name: &'static str, lanes: L, problem: &Conv2d<'_>) -> Self {
         let p = problem;
-        let depth = p.rows.taps * p.columns.taps * p.filter_channels;
+        let depth = p.depth();
         let groups = p.input_channels / p.filter_channels;
         let group_channels = p.output_channels / groups;
         let vectors = vectors_of::<L>(groups, group_channels);

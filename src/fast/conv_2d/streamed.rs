@@ -32,7 +32,7 @@ pub(super) struct Streamed<L: Lanes> {
 impl<L: Lanes> Streamed<L> {
     pub(super) fn new(name: &'static str, lanes: L, problem: &Conv2d<'_>) -> Self {
         let p = problem;
-        let (depth, units) = (p.input_channels, p.output_channels);
+        let (depth, units) = (p.depth(), p.output_channels);
         let order: Vec<usize> = (0..units.next_multiple_of(L::N))
             .map(|unit| if unit < units { unit } else { usize::MAX })
             .collect();
@@ -62,7 +62,7 @@ impl Work for Biases<'_> {
     #[inline(always)]
     fn run<M: Lanes>(self, _: M) -> Vec<i32> {
         let Self(problem, padded) = self;
-        let depth = problem.input_channels;
+        let depth = problem.depth();
         let bias = Bias::with_offsets(problem, depth, 0, 0);
         let filters = problem.filter.chunks_exact(depth).enumerate();
         let mut biases: Vec<i32> = filters
@@ -116,7 +116,7 @@ impl<L: Lanes> Work for Run<'_, L> {
                     depth: s.depth,
                     signed: s.weights_signed,
                 };
-                let sums = s.lanes.load_sums(&product.sums(s.lanes, units));
+                let sums = product.sums(s.lanes, units);
                 let sums = s.lanes.add(sums, s.lanes.load_sums(&bias[first..]));
                 let sums = s.lanes.add(sums, s.lanes.splat_sum(term));
                 let to = row * channels.len() + first - channels.start;

@@ -156,8 +156,11 @@ impl Lanes for Avx2 {
     }
 
     #[inline(always)]
-    fn totals(self, sums: [__m256i; 4]) -> [i32; 4] {
-        bytemuck::must_cast(self.total_four(sums))
+    fn with_totals(self, to: __m256i, quad: usize, sums: [__m256i; 4]) -> __m256i {
+        match quad {
+            0 => self.with_low(to, self.total_four(sums)),
+            _ => self.with_high(to, self.total_four(sums)),
+        }
     }
 
     #[inline(always)]
@@ -267,6 +270,14 @@ impl Avx2 {
     with_features! { "avx2":
         fn splat_byte(value: i8) -> __m256i {
             _mm256_set1_epi8(value)
+        }
+
+        fn with_low(to: __m256i, low: __m128i) -> __m256i {
+            _mm256_inserti128_si256::<0>(to, low)
+        }
+
+        fn with_high(to: __m256i, high: __m128i) -> __m256i {
+            _mm256_inserti128_si256::<1>(to, high)
         }
 
         fn total_four(sums: [__m256i; 4]) -> __m128i {

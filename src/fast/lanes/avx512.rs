@@ -91,8 +91,20 @@ impl Common {
             _mm512_add_epi32(quotient, zero)
         }
 
-        fn total(sums: __m512i) -> i32 {
-            _mm512_reduce_add_epi32(sums)
+        fn with_totals(to: __m512i, quad: usize, sums: [__m512i; 4]) -> __m512i {
+            let halves = sums.map(|sums| {
+                let low = _mm512_castsi512_si256(sums);
+                _mm256_add_epi32(low, _mm512_extracti64x4_epi64::<1>(sums))
+            });
+            let left = _mm256_hadd_epi32(halves[0], halves[1]);
+            let right = _mm256_hadd_epi32(halves[2], halves[3]);
+            let quarters = _mm256_hadd_epi32(left, right);
+            let totals = _mm_add_epi32(
+                _mm256_castsi256_si128(quarters),
+                _mm256_extracti128_si256::<1>(quarters),
+            );
+            let lanes = 0xf << (4 * quad);
+            _mm512_mask_broadcast_i32x4(to, lanes, totals)
         }
 
         fn no_words() -> __m512i {
@@ -262,7 +274,7 @@ macro_rules! common {
             fn scale(
                 sums: __m512i, multipliers: __m512i, lefts: __m512i, rights: __m512i, zero: __m512i
             ) -> __m512i;
-            fn total(sums: __m512i) -> i32;
+            fn with_totals(to: __m512i, quad: usize, sums: [__m512i; 4]) -> __m512i;
             fn no_words() -> __m512i;
             fn splat_word(value: i16) -> __m512i;
             fn subtract_words(a: __m512i, b: __m512i) -> __m512i;

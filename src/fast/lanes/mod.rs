@@ -292,17 +292,17 @@ pub trait Lanes: Copy + Send + Sync + 'static {
     unsafe fn read_words(self, from: *const i16) -> Self::Words;
     /// `sums` plus the products of words, each in some lane.
     fn multiply_words(self, sums: Self::Sum, a: Self::Words, b: Self::Words) -> Self::Sum;
-    /// The sum of all lanes.
+    /// `to` with its lanes from `4 * quad` on replaced by the sums of all lanes of each of four vectors.
     #[inline(always)]
-    fn total(self, sums: Self::Sum) -> i32 {
-        let mut array = [0; MOST_SUMS];
-        self.store_sums(sums, &mut array);
-        array[..Self::N].iter().copied().fold(0, i32::wrapping_add)
-    }
-    /// The sum of all lanes of each of four vectors.
-    #[inline(always)]
-    fn totals(self, sums: [Self::Sum; 4]) -> [i32; 4] {
-        sums.map(|sum| self.total(sum))
+    fn with_totals(self, to: Self::Sum, quad: usize, sums: [Self::Sum; 4]) -> Self::Sum {
+        let mut totals = [0; MOST_SUMS];
+        self.store_sums(to, &mut totals);
+        for (total, sums) in totals[4 * quad..].iter_mut().zip(sums) {
+            let mut array = [0; MOST_SUMS];
+            self.store_sums(sums, &mut array);
+            *total = array[..Self::N].iter().copied().fold(0, i32::wrapping_add);
+        }
+        self.load_sums(&totals)
     }
     /// Words that are all 0.
     fn no_words(self) -> Self::Words;

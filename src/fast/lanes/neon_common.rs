@@ -65,8 +65,10 @@ impl Common {
             vshlq_s32(sums, vnegq_s32(bits))
         }
 
-        pub fn total(sums: int32x4_t) -> i32 {
-            vaddvq_s32(sums)
+        // All lanes are one quad.
+        pub fn with_totals(_to: int32x4_t, _quad: usize, sums: [int32x4_t; 4]) -> int32x4_t {
+            let [a, b, c, d] = sums;
+            vpaddq_s32(vpaddq_s32(a, b), vpaddq_s32(c, d))
         }
 
         pub fn scale_right(

@@ -1,10 +1,10 @@
 //! The inner loop of matrix products with vectors along the depth.
 #![expect(unsafe_code, reason = "pointers of the inner loop")]
 
-use super::{Lanes, MOST_SUMS};
+use super::Lanes;
 
-/// Units whose weights are read side by side.
-pub const UNITS: usize = 4;
+/// Units whose weights are read side by side: what [`Lanes::with_totals`] takes.
+const UNITS: usize = 4;
 
 /// A row of activations and the weights of some units.
 pub struct Rows<'a> {
@@ -19,40 +19,46 @@ pub struct Rows<'a> {
 }
 
 impl Rows<'_> {
-    /// The sums of the first `units` (at most `N`) units.
+    /// The sums of the first `units` (at most `N`) units; further lanes are anything.
     #[inline(always)]
-    pub fn sums<L: Lanes>(&self, lanes: L, units: usize) -> [i32; MOST_SUMS] {
-        assert!(units * self.depth <= self.filter.len() && units <= MOST_SUMS);
+    pub fn sums<L: Lanes>(&self, lanes: L, units: usize) -> L::Sum {
+        assert!((1..=L::N).contains(&units) && units * self.depth <= self.filter.len());
         assert!(self.depth.next_multiple_of(2 * L::N) <= self.activations.len());
-        let mut sums = [0; MOST_SUMS];
-        let mut unit = 0;
-        while unit + UNITS <= units {
-            let products = self.products::<L, UNITS>(lanes, unit);
-            sums[unit..unit + UNITS].copy_from_slice(&lanes.totals(products));
-            unit += UNITS;
-        }
-        while unit < units {
-            let [product] = self.products::<L, 1>(lanes, unit);
-            sums[unit] = lanes.total(product);
-            unit += 1;
+        let mut sums = lanes.splat_sum(0);
+        for quad in 0..units.div_ceil(UNITS) {
+            let first = quad * UNITS;
+            // Behind the last unit, it is computed again.
+            let last = (units - first - 1).min(UNITS - 1);
+            let unit = [0, last.min(1), last.min(2), last];
+            // SAFETY: the filter has these units, and there are activations for them.
+            let products = unsafe { self.products(lanes, first * self.depth, unit) };
+            sums = lanes.with_totals(sums, quad, products);
         }
         sums
     }
 
-    /// The sums of `U` units from `unit` on, which [`sums`](Self::sums) has found to be there, each spread over the lanes.
+    /// The sums of some units, counted from that whose weights are `at`, each spread over the lanes. The last is the greatest.
+    ///
+    /// # Safety
+    /// The filter has these units; activations go on to a multiple of `2 * N`.
     #[inline(always)]
-    fn products<L: Lanes, const U: usize>(&self, lanes: L, unit: usize) -> [L::Sum; U] {
+    unsafe fn products<L: Lanes>(
+        &self,
+        lanes: L,
+        at: usize,
+        unit: [usize; UNITS],
+    ) -> [L::Sum; UNITS] {
         let width = 2 * L::N;
-        let filter: [*const u8; U] =
-            std::array::from_fn(|u| self.filter.as_ptr().wrapping_add((unit + u) * self.depth));
-        let mut sums = [lanes.splat_sum(0); U];
+        let filter = self.filter.as_ptr().wrapping_add(at);
+        let filter = unit.map(|unit| filter.wrapping_add(unit * self.depth));
+        let mut sums = [lanes.splat_sum(0); UNITS];
         let whole = self.depth / width * width;
         for at in (0..whole).step_by(width) {
             // SAFETY: so many weights follow.
             unsafe { self.step(lanes, &mut sums, filter, at, width) };
         }
         if whole < self.depth {
-            let behind_last = (unit + U - 1) * self.depth + whole + width;
+            let behind_last = at + unit[UNITS - 1] * self.depth + whole + width;
             if behind_last <= self.filter.len() {
                 // What is read of the units behind meets zeros.
                 // SAFETY: the filter goes on so far.
@@ -70,11 +76,11 @@ impl Rows<'_> {
     /// # Safety
     /// Each of `filter` is valid for reading `len` weights from `at` on; activations go on to the next multiple of `2 * N`.
     #[inline(always)]
-    unsafe fn step<L: Lanes, const U: usize>(
+    unsafe fn step<L: Lanes>(
         &self,
         lanes: L,
-        sums: &mut [L::Sum; U],
-        filter: [*const u8; U],
+        sums: &mut [L::Sum; UNITS],
+        filter: [*const u8; UNITS],
         at: usize,
         len: usize,
     ) {

@@ -30,9 +30,15 @@ fn with_border(n: &mut Numbers, axis: Axis) -> Axis {
 fn case(seed: u64) -> Case {
     let n = &mut Numbers::new(seed);
     let activations = n.one_of(&[Element8::Int8, Element8::UInt8]);
+    // The window is the picture.
+    let whole = n.chance(6);
     let axis = |n: &mut Numbers| {
-        let padding = n.one_of(&[Padding::Same, Padding::Valid]);
-        let (input, taps) = (n.size(1, 11), n.one_of(&[1, 1, 1, 2, 3, 3, 5]));
+        let taps = n.one_of(&[1, 1, 1, 2, 3, 3, 5]);
+        let input = if whole { taps } else { n.size(1, 11) };
+        let padding = match whole {
+            true => Padding::Valid,
+            false => n.one_of(&[Padding::Same, Padding::Valid]),
+        };
         let (stride, dilation) = (n.one_of(&[1, 1, 2, 3]), n.one_of(&[1, 1, 1, 2, 3]));
         let axis = Axis::new(input, taps, stride, dilation, padding).expect("valid");
         with_border(n, axis)
@@ -363,7 +369,7 @@ fn depthwise_conv_2d_variants_give_the_reference_s_bits() {
         let (mut rows, mut columns) = (case.problem.rows, case.problem.columns);
         if n.chance(3) {
             // What is computed at neighbouring positions at once.
-            (channels, multiplier) = (n.one_of(&[4, 8, 16, 32]), 1);
+            (channels, multiplier) = (n.one_of(&[4, 8, 16, 32]), n.one_of(&[1, 1, 1, 2, 3, 4]));
             let (taps, stride) = (n.one_of(&[3, 3, 5]), n.one_of(&[1, 2]));
             let padding = n.one_of(&[Padding::Same, Padding::Valid]);
             let mut axis = |most| {
@@ -371,6 +377,11 @@ fn depthwise_conv_2d_variants_give_the_reference_s_bits() {
                 with_border(n, axis.expect("valid"))
             };
             (rows, columns) = (axis(9), axis(40));
+        }
+        if n.chance(16) {
+            // More taps than most have.
+            rows = Axis::new(12, 10, 1, 1, Padding::Valid).expect("valid");
+            columns = rows;
         }
         let problem = DepthwiseConv2d {
             batches: case.problem.batches,
