@@ -241,7 +241,7 @@ fn memory_to_find_results_of_unknown_size_keeps_the_limit() {
 #[test]
 #[cfg_attr(miri, ignore = "packs 1.2 MiB")]
 fn weights_that_operators_share_are_packed_within_a_limit() {
-    let picture = || Tensor::new("", INT8, &[1, 1, 1, 256]).quantized(1.0, 0);
+    let picture = || Tensor::new("", INT8, &[1, 3, 1, 256]).quantized(1.0, 0);
     let weights = Tensor::new("", INT8, &[256, 1, 1, 256]).quantized(0.01, 0);
     let bias = Tensor::new("", INT32, &[256]).quantized(0.01, 0);
     let chain = |length: i32| {
