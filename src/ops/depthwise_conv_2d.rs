@@ -121,20 +121,19 @@ fn prepare(node: &Node<'_>, settings: &Settings) -> Result<Prepared, PrepareErro
         return hybrid_kernel(problem, &scaled, shape, settings)
             .map(|prepared| prepared.macs(macs));
     }
-    let fast = |problem: &DepthwiseConv2d| {
-        fast_depthwise_convolution(problem, &scaled, bias.as_ref(), settings)
-    };
-    if let Some([rows, columns]) = without_border(node, rows, columns)
-        && let Some(kernel) = fast(&DepthwiseConv2d {
+    let fast = |[rows, columns]: [Axis; 2]| {
+        let problem = DepthwiseConv2d {
             rows,
             columns,
             ..problem.clone()
-        })?
-    {
+        };
+        fast_depthwise_convolution(&problem, &scaled, bias.as_ref(), settings)
+    };
+    if let Some(kernel) = without_border(node, [rows, columns], fast)? {
         let prepared = Prepared::boxed(kernel, [shape]).macs(macs);
         return Ok(prepared.taking_border());
     }
-    let kernel = match fast(&problem)? {
+    let kernel = match fast([rows, columns])? {
         Some(kernel) => kernel,
         None => convolution_kernel(problem, &scaled, wide, settings)?,
     };

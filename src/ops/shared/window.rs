@@ -1,7 +1,7 @@
 //! Sliding windows of convolutions and pools: output extent, padding, and which taps fall inside the input.
 
 use crate::fast::Window;
-use crate::ops::{Node, PrepareError};
+use crate::ops::{Node, PrepareError, ZeroBorder};
 use crate::schema::tflite;
 
 /// How a window treats the input's border.
@@ -29,10 +29,24 @@ pub fn padding(padding: tflite::Padding) -> Result<Padding, PrepareError> {
     }
 }
 
-/// The rows and columns of a window over the operand that [`Node::border`] speaks of; `None` where it keeps its border.
-pub fn without_border(node: &Node<'_>, rows: Axis, columns: Axis) -> Option<[Axis; 2]> {
-    let border = node.border()?;
-    Some([rows.within(border.rows)?, columns.within(border.columns)?])
+/// The `kernel` for rows and columns of a window over the operand that [`Node::border`] speaks of; `None` where that keeps its
+/// border, or there is no such kernel.
+///
+/// # Errors
+/// Those of `kernel`.
+pub fn without_border<K>(
+    node: &Node<'_>,
+    [rows, columns]: [Axis; 2],
+    kernel: impl FnOnce([Axis; 2]) -> Result<Option<K>, PrepareError>,
+) -> Result<Option<K>, PrepareError> {
+    let within = |border: ZeroBorder| {
+        let rows = rows.within(border.rows)?;
+        Some([rows, columns.within(border.columns)?])
+    };
+    match node.border().and_then(within) {
+        Some(axes) => kernel(axes),
+        None => Ok(None),
+    }
 }
 
 /// A window's movement along one axis.
