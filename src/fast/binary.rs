@@ -11,34 +11,33 @@ pub trait BinaryKernel<E = u8>: Send + Sync {
 }
 
 /// A combination as lanes compute it: what it needs, prepared.
-pub trait Elements<L: Lanes>: Send + Sync {
+pub trait Elements<L: Lanes, E = u8>: Send + Sync {
     /// As [`BinaryKernel::run`]; implementations are `#[inline(always)]`.
-    fn run(&self, lanes: L, operands: [&[u8]; 2], output: &mut [u8]);
+    fn run(&self, lanes: L, operands: [&[E]; 2], output: &mut [E]);
 }
 
-/// The kernel of `elements` for some lanes.
-pub struct Vectors<L: Lanes, E> {
+/// The kernel of `by` for some lanes.
+pub struct Vectors<L: Lanes, B> {
     name: &'static str,
     lanes: L,
-    elements: E,
+    by: B,
 }
 
-impl<L: Lanes, E: Elements<L> + 'static> Vectors<L, E> {
-    pub fn boxed(name: &'static str, lanes: L, elements: E) -> Box<dyn BinaryKernel> {
-        Box::new(Self {
-            name,
-            lanes,
-            elements,
-        })
+impl<L: Lanes, B> Vectors<L, B> {
+    pub fn boxed<E>(name: &'static str, lanes: L, by: B) -> Box<dyn BinaryKernel<E>>
+    where
+        B: Elements<L, E> + 'static,
+    {
+        Box::new(Self { name, lanes, by })
     }
 }
 
-impl<L: Lanes, E: Elements<L>> BinaryKernel for Vectors<L, E> {
+impl<L: Lanes, E, B: Elements<L, E>> BinaryKernel<E> for Vectors<L, B> {
     fn name(&self) -> &'static str {
         self.name
     }
 
-    fn run(&self, left: &[u8], right: &[u8], output: &mut [u8]) {
+    fn run(&self, left: &[E], right: &[E], output: &mut [E]) {
         self.lanes.run(Run {
             vectors: self,
             operands: [left, right],
@@ -48,21 +47,19 @@ impl<L: Lanes, E: Elements<L>> BinaryKernel for Vectors<L, E> {
 }
 
 /// One call of [`BinaryKernel::run`].
-struct Run<'a, L: Lanes, E> {
-    vectors: &'a Vectors<L, E>,
-    operands: [&'a [u8]; 2],
-    output: &'a mut [u8],
+struct Run<'a, L: Lanes, B, E> {
+    vectors: &'a Vectors<L, B>,
+    operands: [&'a [E]; 2],
+    output: &'a mut [E],
 }
 
-impl<L: Lanes, E: Elements<L>> Work for Run<'_, L, E> {
+impl<L: Lanes, E, B: Elements<L, E>> Work for Run<'_, L, B, E> {
     type Output = ();
 
     #[inline(always)]
     fn run<M: Lanes>(self, _: M) {
-        let Vectors {
-            lanes, elements, ..
-        } = self.vectors;
-        elements.run(*lanes, self.operands, self.output);
+        let Vectors { lanes, by, .. } = self.vectors;
+        by.run(*lanes, self.operands, self.output);
     }
 }
 

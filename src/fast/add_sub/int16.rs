@@ -3,8 +3,8 @@
 //! The reference shifts an operand to the left by 15 bits and takes the high half of a 64-bit product with its multiplier, rounded.
 //! The lower 15 bits of the shifted operand are 0, so that 32-bit products with either half of the multiplier have the same bits.
 
-use crate::fast::binary::BinaryKernel;
-use crate::fast::lanes::{Lanes, Work, for_each_isa};
+use crate::fast::binary::{BinaryKernel, Elements, Vectors};
+use crate::fast::lanes::{Lanes, for_each_isa};
 use crate::fast::{Primitive, Variant};
 use crate::fixedpoint::QuantizedMultiplier;
 
@@ -58,9 +58,7 @@ fn prepare<L: Lanes>(
     };
     let suits = problem.operands.into_iter().all(at_most_half) && problem.output.multiplier >= 0;
     suits.then(|| {
-        Box::new(Sums {
-            name,
-            lanes,
+        let sums = Sums {
             subtract: problem.subtract,
             operands: problem.operands.map(Operand::new),
             output: Output {
@@ -69,48 +67,23 @@ fn prepare<L: Lanes>(
                 quotient: Quotient::new(problem.output),
                 clamp: problem.clamp,
             },
-        }) as Box<dyn BinaryKernel<i16>>
+        };
+        Vectors::boxed(name, lanes, sums)
     })
 }
 
-struct Sums<L> {
-    name: &'static str,
-    lanes: L,
+struct Sums {
     subtract: bool,
     operands: [Operand; 2],
     output: Output,
 }
 
-impl<L: Lanes> BinaryKernel<i16> for Sums<L> {
-    fn name(&self) -> &'static str {
-        self.name
-    }
-
-    fn run(&self, left: &[i16], right: &[i16], output: &mut [i16]) {
-        self.lanes.run(Run {
-            sums: self,
-            operands: [left, right],
-            output,
-        });
-    }
-}
-
-/// One call of [`BinaryKernel::run`].
-struct Run<'a, L> {
-    sums: &'a Sums<L>,
-    operands: [&'a [i16]; 2],
-    output: &'a mut [i16],
-}
-
-impl<L: Lanes> Work for Run<'_, L> {
-    type Output = ();
-
+impl<L: Lanes> Elements<L, i16> for Sums {
     #[inline(always)]
-    fn run<M: Lanes>(self, _: M) {
-        let [left, right] = self.sums.operands;
-        let (by, [a, b]) = (self.sums.output, self.operands);
-        let pairs = self.output.iter_mut().zip(a.iter().zip(b));
-        if self.sums.subtract {
+    fn run(&self, _: L, [a, b]: [&[i16]; 2], output: &mut [i16]) {
+        let ([left, right], by) = (self.operands, self.output);
+        let pairs = output.iter_mut().zip(a.iter().zip(b));
+        if self.subtract {
             for (to, (&a, &b)) in pairs {
                 *to = by.code(left.scale(a) - right.scale(b));
             }
