@@ -3,7 +3,7 @@
 //! Vectors lie along the depth, as in FULLY_CONNECTED of few rows, so the right matrix is read by columns: one that is stored by
 //! rows is transposed first, into scratch memory.
 
-use super::lanes::rows::{Rows, int8, widen};
+use super::lanes::rows::{BLOCK, Rows, int8, widen};
 use super::lanes::{Lanes, Work, for_each_isa};
 use super::stage::StageVectors;
 use super::{Primitive, Stage, TASK_MACS, Variant, Workers, Workspace};
@@ -210,20 +210,24 @@ impl<L: Lanes> Work for Run<'_, L> {
                 true => widen(values, self.left[row..].iter().step_by(p.rows), int8),
             };
             let row_term = lanes.splat_sum(sum.wrapping_mul(right_zero).wrapping_neg());
-            for (block, to) in output.chunks_mut(L::N).enumerate() {
-                let first = block * L::N;
-                let product = Rows {
-                    activations: self.activations,
-                    filter: &filter[first * p.depth..][..to.len() * p.depth],
-                    depth: p.depth,
-                    signed: true,
-                };
-                let sums = product.sums(lanes, to.len());
-                let sums = lanes.add(sums, lanes.load_sums(&self.terms[first..]));
-                let sums = lanes.add(sums, row_term);
-                view.at(lanes, 0).apply(lanes, [[sums]], |[[codes]]| {
-                    lanes.store_codes(codes, limits, to)
-                });
+            let product = Rows {
+                activations: self.activations,
+                filter,
+                depth: p.depth,
+                signed: true,
+            };
+            for (block, to) in output.chunks_mut(BLOCK).enumerate() {
+                let mut sums = [0; BLOCK];
+                product.sums(lanes, block * BLOCK, &mut sums);
+                let terms = &self.terms[block * BLOCK..];
+                let vectors = sums.chunks_exact(L::N).zip(terms.chunks_exact(L::N));
+                for ((sums, terms), to) in vectors.zip(to.chunks_mut(L::N)) {
+                    let sums = lanes.add(lanes.load_sums(sums), lanes.load_sums(terms));
+                    let sums = lanes.add(sums, row_term);
+                    view.at(lanes, 0).apply(lanes, [[sums]], |[[codes]]| {
+                        lanes.store_codes(codes, limits, to)
+                    });
+                }
             }
         }
     }

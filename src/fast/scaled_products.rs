@@ -9,7 +9,6 @@ use crate::fixedpoint::QuantizedMultiplier;
 /// What becomes of the sums of a product.
 pub struct ScaledProducts {
     scale: QuantizedMultiplier,
-    units: usize,
     /// Added before scaling; padded to whole vectors.
     bias: Aligned,
 }
@@ -21,7 +20,6 @@ impl ScaledProducts {
         padded.resize(bias.len().next_multiple_of(L::N), 0);
         Self {
             scale,
-            units: bias.len(),
             bias: Aligned::of(&padded),
         }
     }
@@ -44,16 +42,16 @@ impl ScaledProducts {
     ) {
         let (scale, zero) = (Scale::new(lanes, self.scale), lanes.splat_sum(0));
         let bias: &[i32] = self.bias.slice();
-        for first in (0..self.units).step_by(L::N) {
-            let rows = Rows {
-                activations: values,
-                filter: &weights[first * depth..],
-                depth,
-                signed: true,
-            };
-            let sums = rows.sums(lanes, L::N.min(self.units - first));
-            let sums = lanes.add(sums, lanes.load_sums(&bias[first..]));
-            lanes.store_sums(scale.apply(lanes, sums, zero), &mut to[first..]);
+        let rows = Rows {
+            activations: values,
+            filter: weights,
+            depth,
+            signed: true,
+        };
+        rows.sums(lanes, 0, to);
+        for (to, bias) in to.chunks_exact_mut(L::N).zip(bias.chunks_exact(L::N)) {
+            let sums = lanes.add(lanes.load_sums(to), lanes.load_sums(bias));
+            lanes.store_sums(scale.apply(lanes, sums, zero), to);
         }
     }
 }

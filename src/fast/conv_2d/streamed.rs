@@ -6,7 +6,7 @@
 use super::Conv2d;
 use super::weights::Bias;
 use crate::fast::aligned::Aligned;
-use crate::fast::lanes::rows::{Rows, int8, widen};
+use crate::fast::lanes::rows::{BLOCK, Rows, int8, widen};
 use crate::fast::lanes::{Lanes, Work};
 use crate::fast::stage::StageVectors;
 use crate::fast::{ConvKernel, Operands, Part, Workspace};
@@ -103,30 +103,42 @@ impl<L: Lanes> Work for Run<'_, L> {
             };
             *term = term.wrapping_mul(s.row_factor);
         }
-        let bias: &[i32] = s.bias.slice();
-        let stage = s.stage.view();
-        let limits = stage.limits(s.lanes);
         let channels = self.part.channels;
-        for first in channels.clone().step_by(L::N) {
-            let units = L::N.min(channels.end - first);
+        let (begin, width) = (channels.start, channels.len());
+        let filter = &self.filter[begin * s.depth..channels.end * s.depth];
+        for block in (0..width).step_by(BLOCK) {
+            let units = BLOCK.min(width - block);
             for (row, &term) in terms[..count].iter().enumerate() {
                 let product = Rows {
                     activations: &self.activations[row * padded..][..padded],
-                    filter: &self.filter[first * s.depth..][..units * s.depth],
+                    filter,
                     depth: s.depth,
                     signed: s.weights_signed,
                 };
-                let sums = product.sums(s.lanes, units);
-                let sums = s.lanes.add(sums, s.lanes.load_sums(&bias[first..]));
-                let sums = s.lanes.add(sums, s.lanes.splat_sum(term));
-                let to = row * channels.len() + first - channels.start;
-                let to = &mut self.output[to..][..units];
-                stage
-                    .at(s.lanes, first)
-                    .apply(s.lanes, [[sums]], |[[codes]]| {
-                        s.lanes.store_codes(codes, limits, to)
-                    });
+                let mut sums = [0; BLOCK];
+                product.sums(s.lanes, block, &mut sums);
+                let to = &mut self.output[row * width + block..][..units];
+                s.finish(&sums, begin + block, term, to);
             }
+        }
+    }
+}
+
+impl<L: Lanes> Streamed<L> {
+    /// Makes results of sums, whose first is that of unit `first`; `term` is added to each.
+    #[inline(always)]
+    fn finish(&self, sums: &[i32], first: usize, term: i32, to: &mut [u8]) {
+        let (lanes, stage) = (self.lanes, self.stage.view());
+        let (term, limits) = (lanes.splat_sum(term), stage.limits(lanes));
+        let bias = &self.bias.slice::<i32>()[first..];
+        let vectors = sums.chunks_exact(L::N).zip(bias.chunks_exact(L::N));
+        for (vector, ((sums, bias), to)) in vectors.zip(to.chunks_mut(L::N)).enumerate() {
+            let sums = lanes.add(lanes.load_sums(sums), lanes.load_sums(bias));
+            let sums = lanes.add(sums, term);
+            let scales = stage.at(lanes, first + vector * L::N);
+            scales.apply(lanes, [[sums]], |[[codes]]| {
+                lanes.store_codes(codes, limits, to)
+            });
         }
     }
 }

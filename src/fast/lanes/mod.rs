@@ -59,6 +59,12 @@ pub trait Work {
     fn run<L: Lanes>(self, lanes: L) -> Self::Output;
 }
 
+/// Runs `work` compiled for the instructions in a function of its own, whose loops have all registers to themselves.
+#[inline(never)]
+pub fn apart<L: Lanes, W: Work>(lanes: L, work: W) -> W::Output {
+    lanes.run(work)
+}
+
 /// Vectors of `N` 32-bit sums, and what they are made from.
 ///
 /// A stored activation byte `a` becomes `a + activation_offset`, a stored weight `w` becomes `w + weight_offset`; [`dot`]
