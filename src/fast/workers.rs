@@ -184,7 +184,7 @@ impl Workers {
         let len = len.max(1);
         let tasks = output.len().div_ceil(len);
         if tasks == 1 {
-            return self.run(1, &single(output, job));
+            return job(0, output, &mut lock(&self.workspaces[0]));
         }
         let pieces = Mutex::new(output.chunks_mut(len).enumerate());
         self.run(tasks, &|_, workspace| {
@@ -198,18 +198,6 @@ impl Workers {
 
 fn lock(workspace: &Mutex<Workspace>) -> MutexGuard<'_, Workspace> {
     workspace.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The job of the only piece.
-fn single<'a, T: Send>(
-    output: &'a mut [T],
-    job: &'a (dyn Fn(usize, &mut [T], &mut Workspace) + Sync),
-) -> impl Fn(usize, &mut Workspace) + Sync + 'a {
-    let output = Mutex::new(output);
-    move |_, workspace| {
-        let mut output = output.lock().unwrap_or_else(PoisonError::into_inner);
-        job(0, &mut output, workspace);
-    }
 }
 
 impl Drop for Workers {
