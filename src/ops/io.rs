@@ -3,7 +3,8 @@
 use super::{EvalError, Variables};
 use crate::fast::Workers;
 use crate::model::{Graph, Tensor};
-use crate::tensor::{Element, Shape, TensorMut, TensorRef};
+use crate::tensor::{Element, Shape, TensorError, TensorMut, TensorRef};
+use bytemuck::Pod;
 use std::ops::Range;
 
 /// Where a tensor's bytes lie.
@@ -43,13 +44,36 @@ pub struct StepOperands {
 
 /// Access to the tensors of one operator during one inference.
 pub struct KernelIo<'a> {
-    graph: &'a Graph,
-    tensors: &'a [Tensor],
+    constants: Constants<'a>,
     operands: &'a StepOperands,
-    folded: &'a [Box<[u64]>],
     workers: &'a Workers,
     arena: &'a mut [u8],
     variables: Option<&'a mut Variables>,
+}
+
+/// The tensors of a subgraph, and the data of those that no inference computes.
+#[derive(Clone, Copy)]
+struct Constants<'a> {
+    graph: &'a Graph,
+    tensors: &'a [Tensor],
+    folded: &'a [Box<[u64]>],
+}
+
+impl<'a> Constants<'a> {
+    /// The data of an operand, which may lie in an arena.
+    #[inline(always)]
+    fn read<const N: usize>(self, arena: &Cut<'a, N>, operand: &Operand) -> Option<&'a [u8]> {
+        match &operand.place {
+            Place::Arena(range) => arena.read(range),
+            Place::File => self.graph.data(&self.tensors[operand.tensor]),
+            Place::Folded(number) => {
+                let words = bytemuck::cast_slice::<u64, u8>(self.folded.get(*number)?);
+                let ty = self.tensors[operand.tensor].ty;
+                words.get(..ty.bytes(operand.shape.count())?)
+            }
+            Place::Open => None,
+        }
+    }
 }
 
 /// An operand: absent, or its data.
@@ -65,8 +89,8 @@ pub struct Views<'v, const I: usize, const O: usize, const S: usize> {
     pub scratch: [&'v mut [u8]; S],
 }
 
-/// The most tensors one call of [`KernelIo::views`] can borrow.
-const MAX_VIEWS: usize = 40;
+/// The most tensors that one call of [`KernelIo::views`] can borrow for writing.
+const MOST_WRITTEN: usize = 40;
 
 impl<'a> KernelIo<'a> {
     /// Access to `operands` in `arena`.
@@ -79,10 +103,12 @@ impl<'a> KernelIo<'a> {
         arena: &'a mut [u8],
     ) -> Self {
         Self {
-            graph,
-            tensors,
+            constants: Constants {
+                graph,
+                tensors,
+                folded,
+            },
             operands,
-            folded,
             workers,
             arena,
             variables: None,
@@ -107,10 +133,8 @@ impl<'a> KernelIo<'a> {
     pub fn split_variables(&mut self) -> Result<(&mut Variables, KernelIo<'_>), EvalError> {
         let variables = self.variables.as_deref_mut();
         let io = KernelIo {
-            graph: self.graph,
-            tensors: self.tensors,
+            constants: self.constants,
             operands: self.operands,
-            folded: self.folded,
             workers: self.workers,
             arena: self.arena,
             variables: None,
@@ -154,18 +178,21 @@ impl<'a> KernelIo<'a> {
         outputs: [usize; O],
         scratch: [usize; S],
     ) -> Result<(Views<'_, I, O, S>, [TensorMut<'_>; V]), EvalError> {
+        const { assert!(V + O + S <= MOST_WRITTEN) };
         let operands = self.operands;
-        // Every two are compared, and most operators have few.
-        let views = match I + V + O + S {
-            0..=2 => self.borrow::<I, V, O, S, 2>(inputs, state, outputs, scratch),
-            3..=4 => self.borrow::<I, V, O, S, 4>(inputs, state, outputs, scratch),
-            5..=8 => self.borrow::<I, V, O, S, 8>(inputs, state, outputs, scratch),
-            _ => self.borrow::<I, V, O, S, MAX_VIEWS>(inputs, state, outputs, scratch),
+        let views = match V + O + S {
+            0..=1 => self.borrow::<I, V, O, S, 1>(inputs, state, outputs, scratch),
+            2..=4 => self.borrow::<I, V, O, S, 4>(inputs, state, outputs, scratch),
+            _ => self.borrow::<I, V, O, S, MOST_WRITTEN>(inputs, state, outputs, scratch),
         };
-        views.ok_or_else(|| no_views(operands, &inputs, &state, &outputs))
+        match views {
+            Some(views) => Ok(views),
+            None => Err(no_views(operands, &inputs, &state, &outputs)),
+        }
     }
 
-    /// As [`views_and_state`](Self::views_and_state), of `N` tensors at most; `None` where that has an error.
+    /// As [`views_and_state`](Self::views_and_state), of which `N` at most are written; `None` where that has an error.
+    #[inline(always)]
     fn borrow<const I: usize, const V: usize, const O: usize, const S: usize, const N: usize>(
         &mut self,
         inputs: [usize; I],
@@ -173,84 +200,66 @@ impl<'a> KernelIo<'a> {
         outputs: [usize; O],
         scratch: [usize; S],
     ) -> Option<(Views<'_, I, O, S>, [TensorMut<'_>; V])> {
-        let (graph, operands, folded) = (self.graph, self.operands, self.folded);
-        let input = |slot: usize| operands.inputs.get(slot)?.as_ref();
-        let output = |slot: usize| operands.outputs.get(slot);
-        let inputs = inputs.map(input);
-        // An operand asked for before that lies at the same place of the arena.
-        let same = |id: usize, range: &Range<usize>| {
-            let mut earlier = inputs[..id].iter();
-            earlier.position(|&operand| arena_range(operand) == Some(range))
-        };
-
-        // Every distinct piece of the arena.
+        let (constants, operands) = (self.constants, self.operands);
+        let tensors = constants.tensors;
+        let inputs = inputs.map(|slot| operands.inputs.get(slot)?.as_ref());
+        let state = state.map(|slot| operands.inputs.get(slot)?.as_ref());
+        let outputs = outputs.map(|slot| operands.outputs.get(slot));
+        let scratch = scratch.map(|slot| operands.scratch.get(slot));
         let mut ranges = [const { 0..0 }; N];
-        let mut count = 0;
-        let mut add = |range: &Range<usize>| {
-            let to = ranges.get_mut(count)?;
-            // What is empty overlaps nothing, wherever it lies.
-            if !range.is_empty() {
-                to.clone_from(range);
-            }
-            count += 1;
-            Some(())
+        let written = state.iter().chain(&outputs).map(|&o| arena_range(o));
+        for (to, range) in ranges.iter_mut().zip(written.chain(scratch)) {
+            to.clone_from(range?);
+        }
+        let cut = Cut::new(self.arena, ranges)?;
+        let mut found = true;
+        let inputs = inputs.map(|operand| {
+            let operand = operand?;
+            let tensor = &tensors[operand.tensor];
+            let bytes = constants.read(&cut, operand);
+            found &= bytes.is_some();
+            let quantization = tensor.quantization.as_deref();
+            Some(TensorRef::sized(
+                tensor.ty,
+                &operand.shape,
+                quantization,
+                bytes?,
+            ))
+        });
+        if !found {
+            return None;
+        }
+        let mut pieces = cut.pieces.into_iter();
+        let mut piece = || pieces.next().unwrap_or_else(nothing);
+        let mut written = |operand: Option<&'a Operand>| {
+            let operand = operand.expect("a range was found for it");
+            let tensor = &tensors[operand.tensor];
+            let quantization = tensor.quantization.as_deref();
+            TensorMut::sized(tensor.ty, &operand.shape, quantization, piece())
         };
-        for (id, &operand) in inputs.iter().enumerate() {
-            if let Some(range) = arena_range(operand)
-                && same(id, range).is_none()
-            {
-                add(range)?;
-            }
-        }
-        for &slot in &state {
-            add(arena_range(input(slot))?)?;
-        }
-        for &slot in &outputs {
-            add(arena_range(output(slot))?)?;
-        }
-        for &slot in &scratch {
-            add(operands.scratch.get(slot)?)?;
-        }
-        // Pieces that overlap, or that the arena does not have, are not handed out.
-        let mut pieces = self.arena.get_disjoint_mut(ranges).ok()?.into_iter();
-
-        let mut read = [const { None }; I];
-        for (id, &operand) in inputs.iter().enumerate() {
-            let Some(operand) = operand else { continue };
-            let tensor = self.tensors.get(operand.tensor)?;
-            let bytes = match &operand.place {
-                Place::Arena(range) => match same(id, range) {
-                    Some(earlier) => read[earlier].as_ref().map(TensorRef::bytes)?,
-                    None => &*pieces.next()?,
-                },
-                Place::File => graph.data(tensor)?,
-                Place::Folded(number) => folded_bytes(folded, *number, tensor, operand.shape)?,
-                Place::Open => return None,
-            };
-            read[id] = Some(viewed(tensor, operand, bytes)?);
-        }
-        let mut changed = [const { None }; V];
-        for (to, slot) in changed.iter_mut().zip(state) {
-            let operand = input(slot)?;
-            let tensor = self.tensors.get(operand.tensor)?;
-            *to = Some(viewed_mut(tensor, operand, pieces.next()?)?);
-        }
-        let mut written = [const { None }; O];
-        for (to, slot) in written.iter_mut().zip(outputs) {
-            let operand = output(slot)?;
-            let tensor = self.tensors.get(operand.tensor)?;
-            *to = Some(viewed_mut(tensor, operand, pieces.next()?)?);
-        }
-        let mut buffers = [const { None }; S];
-        for (to, _) in buffers.iter_mut().zip(scratch) {
-            *to = Some(pieces.next()?);
-        }
+        let state = state.map(&mut written);
         let views = Views {
-            inputs: read,
-            outputs: written.map(filled),
-            scratch: buffers.map(filled),
+            inputs,
+            outputs: outputs.map(&mut written),
+            scratch: scratch.map(|_| piece()),
         };
-        Some((views, changed.map(filled)))
+        Some((views, state))
+    }
+
+    /// The stored elements of the operands in the given slots and of the result in slot `output`, for kernels that know no tensors.
+    ///
+    /// # Errors
+    /// A slot that the operator does not have, an operand that is left out, or elements that are not aligned.
+    pub fn elements<E: Pod, const I: usize>(
+        &mut self,
+        inputs: [usize; I],
+        output: usize,
+    ) -> Result<([&[E]; I], &mut [E]), EvalError> {
+        let (constants, operands) = (self.constants, self.operands);
+        match borrow_elements(constants, operands, self.arena, inputs, output) {
+            Some(elements) => Ok(elements),
+            None => Err(no_elements::<E>(constants, operands, &inputs, output)),
+        }
     }
 
     /// The elements of operand 0 and of result 0.
@@ -297,6 +306,47 @@ pub fn required(view: TensorView<'_>, slot: usize) -> Result<TensorRef<'_>, Eval
     }
 }
 
+/// As [`KernelIo::elements`]; `None` where that has an error.
+#[inline(always)]
+fn borrow_elements<'v, E: Pod, const I: usize>(
+    constants: Constants<'v>,
+    operands: &StepOperands,
+    arena: &'v mut [u8],
+    inputs: [usize; I],
+    output: usize,
+) -> Option<([&'v [E]; I], &'v mut [E])> {
+    let written = arena_range(operands.outputs.get(output))?;
+    let cut = Cut::new(arena, [written.clone()])?;
+    let mut read = [&[][..]; I];
+    for (to, slot) in read.iter_mut().zip(inputs) {
+        let bytes = constants.read(&cut, operands.inputs.get(slot)?.as_ref()?)?;
+        *to = bytemuck::try_cast_slice(bytes).ok()?;
+    }
+    let [output] = cut.pieces;
+    Some((read, bytemuck::try_cast_slice_mut(output).ok()?))
+}
+
+/// Why there are no elements.
+#[cold]
+fn no_elements<E>(
+    constants: Constants<'_>,
+    operands: &StepOperands,
+    inputs: &[usize],
+    output: usize,
+) -> EvalError {
+    let absent = |&&slot: &&usize| !matches!(operands.inputs.get(slot), Some(Some(_)));
+    if let Some(&slot) = inputs.iter().find(absent) {
+        return EvalError::Operand { slot };
+    }
+    match operands.outputs.get(output) {
+        Some(operand) if size_of::<E>() > 1 => TensorError::Misaligned {
+            ty: constants.tensors[operand.tensor].ty,
+        }
+        .into(),
+        _ => no_views(operands, inputs, &[], &[output]),
+    }
+}
+
 /// Why there are no views: the first of the slots that the operator does not have, or whose tensor has no bytes yet.
 #[cold]
 fn no_views(
@@ -319,20 +369,59 @@ fn no_views(
     EvalError::Operand { slot }
 }
 
-#[inline]
-fn viewed<'v>(tensor: &'v Tensor, operand: &'v Operand, bytes: &'v [u8]) -> Option<TensorRef<'v>> {
-    let quantization = tensor.quantization.as_deref();
-    TensorRef::new(tensor.ty, &operand.shape, quantization, bytes).ok()
+/// No bytes, at an address that suits every element.
+fn nothing<'v>() -> &'v mut [u8] {
+    bytemuck::cast_slice_mut::<u64, u8>(&mut [])
 }
 
-#[inline]
-fn viewed_mut<'v>(
-    tensor: &'v Tensor,
-    operand: &'v Operand,
-    bytes: &'v mut [u8],
-) -> Option<TensorMut<'v>> {
-    let quantization = tensor.quantization.as_deref();
-    TensorMut::new(tensor.ty, &operand.shape, quantization, bytes).ok()
+/// Memory of which some pieces are written and the rest is read.
+struct Cut<'v, const N: usize> {
+    /// In the order in which they were asked for.
+    pieces: [&'v mut [u8]; N],
+    /// What is left, each part with its place in the memory: before pieces, and behind the last.
+    before: [(usize, &'v [u8]); N],
+    behind: (usize, &'v [u8]),
+}
+
+impl<'v, const N: usize> Cut<'v, N> {
+    /// Cuts out `ranges`; `None` if two of them overlap or the memory ends before. What is empty overlaps nothing, wherever it
+    /// lies.
+    #[inline(always)]
+    fn new(memory: &'v mut [u8], ranges: [Range<usize>; N]) -> Option<Self> {
+        let mut pieces = [const { None }; N];
+        let mut before = [(0, &[][..]); N];
+        let (mut begin, mut rest) = (0, memory);
+        for part in &mut before {
+            let left = (0..N).filter(|&n| pieces[n].is_none() && !ranges[n].is_empty());
+            let Some(next) = left.min_by_key(|&n| ranges[n].start) else {
+                break;
+            };
+            let range = &ranges[next];
+            let (first, at) = rest.split_at_mut_checked(range.start.checked_sub(begin)?)?;
+            let (piece, behind) = at.split_at_mut_checked(range.len())?;
+            *part = (begin, first);
+            pieces[next] = Some(piece);
+            (begin, rest) = (range.end, behind);
+        }
+        Some(Self {
+            pieces: pieces.map(|piece| piece.unwrap_or_else(nothing)),
+            before,
+            behind: (begin, rest),
+        })
+    }
+
+    /// What is read at `range`.
+    #[inline(always)]
+    fn read(&self, range: &Range<usize>) -> Option<&'v [u8]> {
+        if range.is_empty() {
+            return Some(nothing());
+        }
+        let mut parts = self.before.iter().chain([&self.behind]);
+        parts.find_map(|(begin, part)| {
+            let from = range.start.checked_sub(*begin)?;
+            part.get(from..)?.get(..range.len())
+        })
+    }
 }
 
 fn arena_range(operand: Option<&Operand>) -> Option<&Range<usize>> {
@@ -340,20 +429,4 @@ fn arena_range(operand: Option<&Operand>) -> Option<&Range<usize>> {
         Place::Arena(range) => Some(range),
         _ => None,
     }
-}
-
-/// The bytes of a constant computed at build time.
-fn folded_bytes<'v>(
-    folded: &'v [Box<[u64]>],
-    number: usize,
-    tensor: &Tensor,
-    shape: Shape,
-) -> Option<&'v [u8]> {
-    let words = bytemuck::cast_slice::<u64, u8>(folded.get(number)?);
-    words.get(..tensor.ty.bytes(shape.count())?)
-}
-
-/// Every slot has got its view.
-fn filled<T>(view: Option<T>) -> T {
-    view.expect("a view for every slot")
 }

@@ -88,6 +88,23 @@ impl<'a> TensorRef<'a> {
         })
     }
 
+    /// A view of `bytes`, whose number is known to be what the type and shape need.
+    #[inline(always)]
+    pub(crate) fn sized(
+        ty: TensorType,
+        shape: &'a Shape,
+        quantization: Option<&'a Quantization>,
+        bytes: &'a [u8],
+    ) -> Self {
+        debug_assert_eq!(check_bytes(ty, shape, bytes.len()), Ok(()));
+        Self {
+            ty,
+            shape,
+            quantization,
+            bytes,
+        }
+    }
+
     /// The element type.
     pub fn ty(&self) -> TensorType {
         self.ty
@@ -171,6 +188,23 @@ impl<'a> TensorMut<'a> {
             quantization,
             bytes,
         })
+    }
+
+    /// A view of `bytes`, whose number is known to be what the type and shape need.
+    #[inline(always)]
+    pub(crate) fn sized(
+        ty: TensorType,
+        shape: &'a Shape,
+        quantization: Option<&'a Quantization>,
+        bytes: &'a mut [u8],
+    ) -> Self {
+        debug_assert_eq!(check_bytes(ty, shape, bytes.len()), Ok(()));
+        Self {
+            ty,
+            shape,
+            quantization,
+            bytes,
+        }
     }
 
     /// The element type.

@@ -1,11 +1,11 @@
 //! The fast kernels of operators that combine two tensors element by element.
 
-use super::{Broadcast, stored, stored_mut};
+use super::Broadcast;
 use crate::fast::{
     self, AddSub, AddSubInt16, AddSubInt16Primitive, AddSubPrimitive, BinaryKernel, Mul,
     MulPrimitive,
 };
-use crate::ops::{EvalError, Kernel, KernelIo, Prepared, Settings, Views, required};
+use crate::ops::{EvalError, Kernel, KernelIo, Prepared, Settings};
 use bytemuck::Pod;
 
 /// The fast kernel of ADD and SUB; `None` where the reference has to do.
@@ -62,6 +62,10 @@ impl<E: Pod + Send> FastBinary<E> {
         };
         if output.is_empty() {
             return;
+        }
+        let [left, right] = operands;
+        if left.len() == output.len() && right.len() == output.len() {
+            return self.kernel.run(left, right, output);
         }
         if steps == [true, true] && len >= LONG_ROW {
             self.long_rows(operands, output);
@@ -145,13 +149,8 @@ impl<E: Pod + Send> FastBinary<E> {
 
 impl<E: Pod + Send> Kernel for FastBinary<E> {
     fn eval(&self, io: &mut KernelIo<'_>) -> Result<(), EvalError> {
-        let Views {
-            inputs: [left, right],
-            outputs: [mut output],
-            ..
-        } = io.views([0, 1], [0], [])?;
-        let operands = [stored(required(left, 0)?)?, stored(required(right, 1)?)?];
-        self.run(operands, stored_mut(&mut output)?);
+        let (operands, output) = io.elements([0, 1], 0)?;
+        self.run(operands, output);
         Ok(())
     }
 

@@ -1,8 +1,7 @@
 //! The fast kernels of operators on one picture.
 
-use super::{stored, stored_mut};
 use crate::fast::PictureKernel;
-use crate::ops::{EvalError, Kernel, KernelIo, KernelMemory, Views, required};
+use crate::ops::{EvalError, Kernel, KernelIo, KernelMemory};
 use bytemuck::Pod;
 
 const INPUT: usize = 0;
@@ -14,13 +13,8 @@ pub struct FastPicture<E = u8>(pub Box<dyn PictureKernel<E>>);
 impl<E: Pod + Send + Sync> Kernel for FastPicture<E> {
     fn eval(&self, io: &mut KernelIo<'_>) -> Result<(), EvalError> {
         let workers = io.workers();
-        let Views {
-            inputs: [input],
-            outputs: [mut output],
-            ..
-        } = io.views([INPUT], [OUTPUT], [])?;
-        let input = stored(required(input, INPUT)?)?;
-        self.0.run_all(input, stored_mut(&mut output)?, workers);
+        let ([input], output) = io.elements([INPUT], OUTPUT)?;
+        self.0.run_all(input, output, workers);
         Ok(())
     }
 

@@ -9,9 +9,7 @@ use crate::ops::conv_2d::Conv2d;
 use crate::ops::depthwise_conv_2d::DepthwiseConv2d;
 use crate::ops::fully_connected::FullyConnected;
 use crate::ops::transpose_conv::TransposeConv;
-use crate::ops::{
-    EvalError, Kernel, KernelIo, KernelMemory, NodeTensor, PrepareError, Settings, Views, required,
-};
+use crate::ops::{EvalError, Kernel, KernelIo, KernelMemory, NodeTensor, PrepareError, Settings};
 use crate::tensor::TensorType;
 use std::borrow::Cow;
 
@@ -265,16 +263,9 @@ impl FastConv {
 impl Kernel for FastConv {
     fn eval(&self, io: &mut KernelIo<'_>) -> Result<(), EvalError> {
         let workers = io.workers();
-        let Views {
-            inputs: [input, filter],
-            outputs: [mut output],
-            ..
-        } = io.views(self.slots, [0], [])?;
-        let operands = Operands {
-            input: required(input, self.slots[0])?.bytes(),
-            filter: required(filter, self.slots[1])?.bytes(),
-        };
-        self.kernel.run_all(operands, output.bytes_mut(), workers);
+        let ([input, filter], output) = io.elements(self.slots, 0)?;
+        let operands = Operands { input, filter };
+        self.kernel.run_all(operands, output, workers);
         Ok(())
     }
 

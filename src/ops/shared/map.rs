@@ -25,33 +25,23 @@ where
     let table = Table::new(f);
     // Values of one byte.
     if let Ok(&bytes) = <&[u8; 256]>::try_from(bytemuck::cast_slice::<O, u8>(&table.0[..])) {
-        let elements = PhantomData::<(I, O)>;
-        let kernel = ByteTable {
-            name,
-            bytes: Box::new(bytes),
-            elements,
-        };
-        return Prepared::new(kernel, [shape]);
+        let bytes = Box::new(bytes);
+        return Prepared::new(ByteTable { name, bytes }, [shape]);
     }
     map(name, shape, move |q: I| table.value(q))
 }
 
 /// A table of bytes for bytes.
-struct ByteTable<I, O> {
+struct ByteTable {
     name: &'static str,
     bytes: Box<[u8; 256]>,
-    elements: PhantomData<(I, O)>,
 }
 
-impl<I: Integer, O: Element + Send> Kernel for ByteTable<I, O> {
+impl Kernel for ByteTable {
     fn eval(&self, io: &mut KernelIo<'_>) -> Result<(), EvalError> {
         let target = io.workers().target();
-        let (input, output) = io.unary::<I, O>()?;
-        target.look_up(
-            &self.bytes,
-            bytemuck::cast_slice(input),
-            bytemuck::cast_slice_mut(output),
-        );
+        let ([input], output) = io.elements([0], 0)?;
+        target.look_up(&self.bytes, input, output);
         Ok(())
     }
 

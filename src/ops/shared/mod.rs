@@ -31,7 +31,6 @@ mod rescaled;
 mod rows;
 mod runs;
 mod slices;
-mod stored;
 mod strided;
 mod type_rows;
 mod weight_rules;
@@ -71,7 +70,6 @@ pub use rescaled::{Rescaled, ShiftedI16};
 pub use rows::map_rows;
 pub use runs::{join, part};
 pub use slices::Slices;
-pub use stored::{stored, stored_mut};
 pub use strided::{StridedCopy, gathered};
 pub(crate) use type_rows::rows;
 pub use weighted::{

@@ -3,7 +3,7 @@
 //! Slices, transpositions, broadcasts, paddings and their kin are this one copy with other strides. Elements are bytes of
 //! a given size, so one loop serves every type.
 
-use crate::ops::{EvalError, Kernel, KernelIo, Prepared, Views, required};
+use crate::ops::{EvalError, Kernel, KernelIo, Prepared};
 use crate::tensor::{MAX_RANK, Shape};
 
 /// A copy over up to [`MAX_RANK`] axes, with neighbouring axes merged where their strides allow.
@@ -207,13 +207,8 @@ struct Gathered {
 
 impl Kernel for Gathered {
     fn eval(&self, io: &mut KernelIo<'_>) -> Result<(), EvalError> {
-        let Views {
-            inputs: [input],
-            outputs: [mut output],
-            ..
-        } = io.views([0], [0], [])?;
-        let input = required(input, 0)?;
-        self.copy.gather(input.bytes(), output.bytes_mut());
+        let ([input], output) = io.elements([0], 0)?;
+        self.copy.gather(input, output);
         Ok(())
     }
 
