@@ -47,10 +47,46 @@ pub fn float_to_i32(x: f32) -> i32 {
 /// ```
 #[inline(always)]
 pub fn quantize_f32(x: f32, scale: f32, zero_point: i32, min: i32, max: i32) -> i32 {
-    float_to_i32(round_half_away(x / scale))
-        .wrapping_add(zero_point)
-        .min(max)
-        .max(min)
+    let rounded = round_half_away(x / scale);
+    let is_near = |code: i32| (-FAR / 2..=FAR / 2).contains(&code);
+    let sum = match is_near(zero_point) && is_near(min) && is_near(max) {
+        true => near_sum(rounded, zero_point),
+        false => any_sum(rounded, zero_point),
+    };
+    sum.min(max).max(min)
+}
+
+/// The wrapped sum of [`float_to_i32`]. A call, which keeps the conversion out of loops that never need it: compilers know no
+/// vectors for one that saturates.
+#[cold]
+#[inline(never)]
+fn any_sum(x: f32, zero_point: i32) -> i32 {
+    float_to_i32(x).wrapping_add(zero_point)
+}
+
+/// Whole numbers up to this in magnitude are exact as the low bits of a sum with 1.5 times its double.
+const FAR: i32 = 1 << 22;
+
+/// As [`any_sum`], for a whole `x` and a zero point up to half of [`FAR`], as far as codes within that see it: what is beyond them
+/// on either side stays there.
+#[inline(always)]
+fn near_sum(x: f32, zero_point: i32) -> i32 {
+    const SHIFT: f32 = 3.0 * FAR as f32;
+    let raised = if x < -FAR as f32 { -FAR as f32 } else { x };
+    let near = if raised > FAR as f32 {
+        FAR as f32
+    } else {
+        raised
+    };
+    let whole = (near + SHIFT).to_bits().wrapping_sub(SHIFT.to_bits());
+    // A sum that wraps is beyond the same codes as that of the lowest number.
+    let low = f64::from(i32::MIN) - f64::from(zero_point.min(0));
+    let high = f64::from(i32::MAX) - f64::from(zero_point.max(0));
+    let whole = match (low..=high).contains(&x.into()) {
+        true => whole.cast_signed(),
+        false => i32::MIN,
+    };
+    whole.wrapping_add(zero_point)
 }
 
 /// DEQUANTIZE of one stored integer: `scale * (q - zero_point)`, the exact product rounded once to float32.
@@ -181,6 +217,29 @@ mod tests {
         // 7.49999952 and 7.5, nearer to the first: 7. The inverse, 3.33333325, would make 7.49999981, nearer to 7.5: 8.
         assert_eq!(quantize_f32(2.25, 0.3, 0, -128, 127), 7);
         assert_eq!((2.25 * (1.0 / 0.3f32)).round(), 8.0);
+    }
+
+    #[test]
+    fn quantize_f32_is_the_clamped_sum_for_numbers_of_every_size() {
+        let mut numbers = vec![0.0, 0.5, 2.5, 1e30, f32::INFINITY, f32::NAN];
+        for exponent in 0..40 {
+            let power = (exponent as f32).exp2();
+            numbers.extend([power.next_down(), power, power.next_up(), power * 1.5]);
+        }
+        let codes = [(-128, 127), (0, 255), (-32768, 32767), (i32::MIN, i32::MAX)];
+        for x in numbers.iter().flat_map(|&x| [x, -x]) {
+            // Every float32 is exact in double, where the sum with half is, too.
+            let whole = (f64::from(x).abs() + 0.5).floor().copysign(x.into());
+            let inside = (-2147483648.0..2147483648.0).contains(&whole);
+            let whole = if inside { whole as i32 } else { i32::MIN };
+            for zero_point in [-128, -3, 0, 3, 255, -32768, 1 << 21, -1 << 21, 1 << 30] {
+                for (min, max) in codes {
+                    let expected = whole.wrapping_add(zero_point).clamp(min, max);
+                    let found = quantize_f32(x, 1.0, zero_point, min, max);
+                    assert_eq!(found, expected, "{x}, {zero_point}, {min}..={max}");
+                }
+            }
+        }
     }
 
     #[test]
