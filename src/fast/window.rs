@@ -66,6 +66,19 @@ impl Window {
         first..end.max(first)
     }
 
+    /// The taps of `output` that fall inside the input.
+    #[inline(always)]
+    pub fn taps_inside(&self, output: usize) -> Range<usize> {
+        let start = output * self.stride;
+        let until = |end: usize| match self.dilation {
+            // Spares the usual case a division.
+            1 => end.saturating_sub(start),
+            dilation => end.saturating_sub(start).div_ceil(dilation),
+        };
+        let end = until(self.input + self.before).min(self.taps);
+        until(self.before).min(end)..end
+    }
+
     /// For a dilation of 1: the taps of `output` that fall inside the input, as first and end, and the input position of the
     /// first.
     #[inline(always)]

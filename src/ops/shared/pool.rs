@@ -133,16 +133,24 @@ impl<T: Copy> Window<'_, T> {
     /// Reduces every channel, neighbouring ones together.
     #[inline(always)]
     fn reduce_all<R: Reduce<Value = T>>(&self, reduce: &R, output: &mut [T]) {
-        let mut channel = 0;
-        let mut blocks = output.chunks_exact_mut(16);
-        for block in &mut blocks {
-            self.reduce::<R, 16>(reduce, channel, block);
-            channel += 16;
+        let rest = self.reduce_blocks::<R, 16>(reduce, 0, output);
+        let rest = self.reduce_blocks::<R, 8>(reduce, output.len() - rest, output);
+        self.reduce_blocks::<R, 1>(reduce, output.len() - rest, output);
+    }
+
+    /// Reduces the channels from `first` on, `N` at a time; how many are left.
+    #[inline(always)]
+    fn reduce_blocks<R: Reduce<Value = T>, const N: usize>(
+        &self,
+        reduce: &R,
+        first: usize,
+        output: &mut [T],
+    ) -> usize {
+        let mut blocks = output[first..].chunks_exact_mut(N);
+        for (block, output) in blocks.by_ref().enumerate() {
+            self.reduce::<R, N>(reduce, first + block * N, output);
         }
-        for output in blocks.into_remainder().chunks_exact_mut(1) {
-            self.reduce::<R, 1>(reduce, channel, output);
-            channel += 1;
-        }
+        blocks.into_remainder().len()
     }
 
     #[inline(always)]

@@ -152,16 +152,9 @@ impl Axis {
     #[inline]
     pub fn taps_inside(&self, output: usize) -> (std::ops::Range<usize>, usize) {
         let start = output * self.stride;
-        let first = self.before.saturating_sub(start).div_ceil(self.dilation);
-        let end = (self.input + self.before)
-            .saturating_sub(start)
-            .div_ceil(self.dilation);
-        let end = end.min(self.taps);
-        let first = first.min(end);
-        (
-            first..end,
-            (start + first * self.dilation).saturating_sub(self.before),
-        )
+        let taps = self.window().taps_inside(output);
+        let position = start + taps.start * self.dilation;
+        (taps, position.saturating_sub(self.before))
     }
 }
 
