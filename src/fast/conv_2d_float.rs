@@ -7,6 +7,7 @@
 use super::lanes::{Lanes, Work, for_each_isa};
 use super::picture::PictureKernel;
 use super::{Primitive, TASK_MACS, Variant, Window};
+use std::ops::Range;
 
 /// A convolution of NHWC pictures with OHWI weights, perhaps in groups. A matrix product is a convolution with one tap.
 #[derive(Debug, Clone, Copy)]
@@ -58,9 +59,6 @@ const HALF: usize = BLOCK / 2;
 /// Fewer output channels of a group leave too much of a block empty.
 const FEWEST: usize = HALF / 2;
 
-/// Neighbouring output positions that are computed side by side.
-const POSITIONS: usize = 4;
-
 fn prepare<L: Lanes>(
     name: &'static str,
     problem: &Conv2dFloat<'_>,
@@ -74,6 +72,22 @@ fn prepare<L: Lanes>(
         return None;
     }
     let steps = problem.filter.len() / problem.output_channels;
+    let offset = |step: usize| {
+        let (tap, channel) = (
+            step / problem.filter_channels,
+            step % problem.filter_channels,
+        );
+        let row = tap / problem.columns.taps * problem.rows.dilation;
+        let column = tap % problem.columns.taps * problem.columns.dilation;
+        let position = row
+            .checked_mul(problem.columns.input)?
+            .checked_add(column)?;
+        let offset = position
+            .checked_mul(problem.input_channels)?
+            .checked_add(channel)?;
+        u32::try_from(offset).ok()
+    };
+    let offsets: Option<Vec<u32>> = (0..steps).map(offset).collect();
     let windows: Vec<&[f32]> = problem.filter.chunks_exact(steps.max(1)).collect();
     let (mut blocks, mut packed) = (Vec::new(), Vec::new());
     for (number, group) in windows.chunks(group_channels).enumerate() {
@@ -106,6 +120,7 @@ fn prepare<L: Lanes>(
         output_channels: problem.output_channels,
         blocks: blocks.into(),
         packed: packed.into(),
+        offsets: offsets?.into(),
         range: problem.range,
     }))
 }
@@ -133,6 +148,8 @@ struct Packed<L> {
     blocks: Box<[Block]>,
     /// By block: the biases, then for each tap and input channel the weights, of the channels that the block has room for.
     packed: Box<[f32]>,
+    /// By step, which is an input channel of a tap: how far behind the window's first value the activation lies.
+    offsets: Box<[u32]>,
     range: (f32, f32),
 }
 
@@ -151,7 +168,7 @@ impl<L: Lanes> PictureKernel<f32> for Packed<L> {
     }
 
     fn packed_bytes(&self) -> usize {
-        size_of_val(&*self.packed)
+        size_of_val(&*self.packed) + size_of_val(&*self.offsets)
     }
 
     fn run(&self, input: &[f32], output: &mut [f32], first: usize) {
@@ -185,8 +202,8 @@ impl<L: Lanes> Work for Run<'_, L> {
             let input = &self.input[batch * picture..][..picture];
             for block in &p.blocks {
                 match block.width {
-                    BLOCK => p.row::<BLOCK>(block, input, y, output),
-                    _ => p.row::<HALF>(block, input, y, output),
+                    BLOCK => p.row::<BLOCK, 4>(block, input, y, output),
+                    _ => p.row::<HALF, 8>(block, input, y, output),
                 }
             }
         }
@@ -194,61 +211,87 @@ impl<L: Lanes> Work for Run<'_, L> {
 }
 
 impl<L> Packed<L> {
-    /// A block of `N` channels of row `y` of the result, in `output`.
+    /// A block of `N` channels of row `y` of the result, in `output`, `P` neighbouring positions side by side.
     #[inline(always)]
-    fn row<const N: usize>(&self, block: &Block, input: &[f32], y: usize, output: &mut [f32]) {
+    fn row<const N: usize, const P: usize>(
+        &self,
+        block: &Block,
+        input: &[f32],
+        y: usize,
+        output: &mut [f32],
+    ) {
         let packed = self.packed[block.weights..].as_chunks::<N>().0;
         let Some((bias, weights)) = packed.split_first() else {
             return;
         };
-        let vertical = Inside::new(&self.rows, y);
+        let rows = self.rows.taps_inside(y);
+        let window = (y * self.rows.stride).wrapping_sub(self.rows.before);
+        let window = window.wrapping_mul(self.columns.input);
+        let taps = |x: usize| {
+            let window = window.wrapping_add(x * self.columns.stride);
+            let window = window.wrapping_sub(self.columns.before);
+            Taps {
+                weights,
+                input,
+                window: window
+                    .wrapping_mul(self.input_channels)
+                    .wrapping_add(block.input_channel),
+                rows: rows.clone(),
+            }
+        };
         let whole = self.columns.whole();
+        // The last positions may be computed twice.
+        let last = (whole.end >= whole.start + P).then(|| whole.end - P);
         let mut x = 0;
         while x < self.columns.output {
-            let inside = [vertical, Inside::new(&self.columns, x)];
-            if whole.start <= x && x + POSITIONS <= whole.end {
-                let sums = self.sums::<N, POSITIONS>(block, input, weights, inside);
+            if let Some(last) = last.filter(|_| whole.contains(&x)) {
+                x = x.min(last);
+                let sums = self.sums::<N, P>(&taps(x), 0..self.columns.taps);
                 for sums in &sums {
                     self.store(block, sums, bias, x, output);
                     x += 1;
                 }
             } else {
-                let [sums] = self.sums::<N, 1>(block, input, weights, inside);
+                let [sums] = self.sums::<N, 1>(&taps(x), self.columns.taps_inside(x));
                 self.store(block, &sums, bias, x, output);
                 x += 1;
             }
         }
     }
 
-    /// The sums of `P` neighbouring positions whose taps are `inside` alike.
+    /// The sums of `P` neighbouring positions of whose taps those of `columns` are inside, along W.
     #[inline(always)]
     fn sums<const N: usize, const P: usize>(
         &self,
-        block: &Block,
-        input: &[f32],
-        weights: &[[f32; N]],
-        [vertical, horizontal]: [Inside; 2],
+        taps: &Taps<'_, N>,
+        columns: Range<usize>,
     ) -> [[f32; N]; P] {
-        let depth = self.filter_channels;
-        // Neighbouring taps that read neighbouring values are one run of them.
-        let (len, runs) = match self.columns.dilation == 1 && depth == self.input_channels {
-            true => (horizontal.count * depth, 1),
-            false => (depth, horizontal.count),
+        let (width, depth) = (self.columns.taps, self.filter_channels);
+        // Rows of whole width are one run of steps.
+        let (runs, len) = match columns.len() == width {
+            true => (1, taps.rows.len() * width * depth),
+            false => (taps.rows.len(), columns.len() * depth),
         };
         let stride = self.columns.stride * self.input_channels;
         let mut sums = [[0.0; N]; P];
-        for row in 0..vertical.count {
-            let y = vertical.position + row * self.rows.dilation;
-            let tap = (vertical.first + row) * self.columns.taps + horizontal.first;
-            for run in 0..runs {
-                let x = horizontal.position + run * self.columns.dilation;
-                let from = (y * self.columns.input + x) * self.input_channels;
-                let from = &input[from + block.input_channel..];
-                let mut rows = [&from[..len]; P];
-                for (position, row) in rows.iter_mut().enumerate() {
-                    *row = &from[position * stride..][..len];
+        for run in 0..runs {
+            let first = ((taps.rows.start + run) * width + columns.start) * depth;
+            let offsets = &self.offsets[first..][..len];
+            let (Some(&from), Some(&to)) = (offsets.first(), offsets.last()) else {
+                continue;
+            };
+            let begin = taps.window.wrapping_add(from as usize);
+            let reach = (to - from) as usize + 1;
+            let windows: [&[f32]; P] =
+                std::array::from_fn(|position| &taps.input[begin + position * stride..][..reach]);
+            for (offset, weights) in offsets.iter().zip(&taps.weights[first..][..len]) {
+                let offset = (offset - from) as usize;
+                for (sums, window) in sums.iter_mut().zip(windows) {
+                    let activation = window[offset];
+                    for (sum, weight) in sums.iter_mut().zip(weights) {
+                        *sum += activation * weight;
+                    }
                 }
-                sums = add_products(sums, rows, &weights[(tap + run) * depth..][..len]);
             }
         }
         sums
@@ -279,66 +322,14 @@ impl<L> Packed<L> {
     }
 }
 
-/// Where the taps of an output position fall inside the input, along one axis.
-#[derive(Clone, Copy)]
-struct Inside {
-    first: usize,
-    count: usize,
-    /// The input position of the first one.
-    position: usize,
-}
-
-impl Inside {
-    #[inline(always)]
-    fn new(axis: &Window, output: usize) -> Self {
-        let inside = |tap: usize| axis.position(output, tap).is_some();
-        let mut first = 0;
-        while first + 1 < axis.taps && !inside(first) {
-            first += 1;
-        }
-        let mut end = first;
-        while end < axis.taps && inside(end) {
-            end += 1;
-        }
-        Self {
-            first,
-            count: end - first,
-            position: axis.position(output, first).unwrap_or(0),
-        }
-    }
-}
-
-/// `sums`, which are those of as many `rows` of activations, plus the products of each activation with its weights, in order.
-#[inline(always)]
-fn add_products<const N: usize, const P: usize>(
-    mut sums: [[f32; N]; P],
-    rows: [&[f32]; P],
-    weights: &[[f32; N]],
-) -> [[f32; N]; P] {
-    // Loops over slices of one length check no bounds.
-    match rows[..] {
-        [a, b, c, d] => {
-            let rows = a.iter().zip(b).zip(c.iter().zip(d));
-            for (((&a, &b), (&c, &d)), weights) in rows.zip(weights) {
-                add_step(&mut sums, &[a, b, c, d], weights);
-            }
-        }
-        _ => {
-            for (step, weights) in weights.iter().enumerate() {
-                for (sums, row) in sums.iter_mut().zip(rows) {
-                    add_step(std::array::from_mut(sums), &[row[step]], weights);
-                }
-            }
-        }
-    }
-    sums
-}
-
-#[inline(always)]
-fn add_step<const N: usize>(sums: &mut [[f32; N]], activations: &[f32], weights: &[f32; N]) {
-    for (sums, activation) in sums.iter_mut().zip(activations) {
-        for (sum, weight) in sums.iter_mut().zip(weights) {
-            *sum += activation * weight;
-        }
-    }
+/// What a block's sums are made from at a position.
+struct Taps<'a, const N: usize> {
+    /// By step.
+    weights: &'a [[f32; N]],
+    /// A picture.
+    input: &'a [f32],
+    /// Where the window begins, perhaps before the input: wrapped then.
+    window: usize,
+    /// Taps inside the input along H.
+    rows: Range<usize>,
 }
