@@ -40,13 +40,15 @@ fn matrices(wanted: &Wanted, [rows, depth, columns]: [usize; 3], by_columns: boo
 fn lstm(wanted: &Wanted, inputs: usize, cells: usize) {
     const STEPS: usize = 10;
     let bias = vec![77; cells];
-    let product = LstmProduct {
+    let (by_input, by_output) = (bytes(cells * inputs), bytes(cells * cells));
+    let product = |weights| LstmProduct {
         scale: scale(-3),
         bias: &bias,
+        weights,
     };
     let gate = LstmGate {
-        input: product,
-        recurrent: product,
+        input: product(&by_input),
+        recurrent: product(&by_output),
     };
     let problem = Lstm {
         inputs,
@@ -57,11 +59,7 @@ fn lstm(wanted: &Wanted, inputs: usize, cells: usize) {
         hidden: scale(-13),
         hidden_zero_point: 3,
     };
-    let (input, by_input, by_output) = (
-        bytes(STEPS * inputs),
-        bytes(cells * inputs),
-        bytes(cells * cells),
-    );
+    let input = bytes(STEPS * inputs);
     let mut output = vec![0; STEPS * cells];
     let mut states = (vec![0; cells], vec![0; cells]);
     let mut scratch = Vec::new();

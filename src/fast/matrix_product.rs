@@ -3,7 +3,7 @@
 //! Vectors lie along the depth, as in FULLY_CONNECTED of few rows, so the right matrix is read by columns: one that is stored by
 //! rows is transposed first, into scratch memory.
 
-use super::lanes::rows::{BLOCK, Rows, int8, widen};
+use super::lanes::rows::{BLOCK, Rows, fill, padded_words};
 use super::lanes::{Lanes, Work, for_each_isa};
 use super::stage::StageVectors;
 use super::{Primitive, Stage, TASK_MACS, Variant, Workers, Workspace};
@@ -114,10 +114,6 @@ impl<L: Lanes> Product<L> {
         self.problem.columns.next_multiple_of(L::N)
     }
 
-    fn padded_depth(&self) -> usize {
-        self.problem.depth.next_multiple_of(2 * L::N)
-    }
-
     /// Bytes of the right matrix where it is transposed.
     fn transposed(&self) -> usize {
         match self.problem.by_columns[1] {
@@ -141,7 +137,7 @@ impl<L: Lanes> MatrixProductKernel for Product<L> {
         let (terms, memory) = workspace
             .slice_mut::<i32>()
             .split_at_mut(self.padded_columns());
-        let (activations, memory) = memory.split_at_mut(self.padded_depth() / 2);
+        let (activations, memory) = memory.split_at_mut(padded_words::<L>(self.problem.depth));
         self.lanes.run(Run {
             product: self,
             left,
@@ -154,7 +150,7 @@ impl<L: Lanes> MatrixProductKernel for Product<L> {
     }
 
     fn workspace_bytes(&self) -> usize {
-        let words = self.padded_columns() + self.padded_depth() / 2;
+        let words = self.padded_columns() + padded_words::<L>(self.problem.depth);
         let bytes = words.saturating_mul(size_of::<i32>());
         bytes.saturating_add(self.transposed().next_multiple_of(size_of::<i32>()))
     }
@@ -168,8 +164,8 @@ struct Run<'a, L: Lanes> {
     output: &'a mut [u8],
     /// What each column adds to its sums.
     terms: &'a mut [i32],
-    /// A row of the left matrix, widened.
-    activations: &'a mut [i16],
+    /// A row of the left matrix.
+    activations: &'a mut [L::Activation],
     /// The right matrix by columns where it is stored by rows.
     transposed: &'a mut [u8],
 }
@@ -194,6 +190,7 @@ impl<L: Lanes> Work for Run<'_, L> {
             }
         };
         let [left_zero, right_zero] = p.zero_points;
+        let left_zero = left_zero.wrapping_add(L::activation_offset(true));
         let depth = p.depth as i32;
         for (term, column) in self.terms.iter_mut().zip(filter.chunks_exact(p.depth)) {
             let sum = column.iter().map(|&byte| i32::from(byte.cast_signed()));
@@ -202,14 +199,22 @@ impl<L: Lanes> Work for Run<'_, L> {
         }
         let view = stage.view();
         let limits = view.limits(lanes);
-        self.activations[p.depth..].fill(0);
         for (row, output) in self.output.chunks_exact_mut(p.columns).enumerate() {
-            let values = &mut self.activations[..p.depth];
-            let sum = match p.by_columns[0] {
-                false => widen(values, &self.left[row * p.depth..], int8),
-                true => widen(values, self.left[row..].iter().step_by(p.rows), int8),
+            match p.by_columns[0] {
+                false => {
+                    let row = &self.left[row * p.depth..];
+                    fill::<L>(self.activations, p.depth, row, true);
+                }
+                true => {
+                    let row = self.left[row..].iter().step_by(p.rows);
+                    fill::<L>(self.activations, p.depth, row, true);
+                }
+            }
+            let row_term = match right_zero {
+                0 => 0,
+                zero => L::sum(&self.activations[..p.depth]).wrapping_mul(zero.wrapping_neg()),
             };
-            let row_term = lanes.splat_sum(sum.wrapping_mul(right_zero).wrapping_neg());
+            let row_term = lanes.splat_sum(row_term);
             let product = Rows {
                 activations: self.activations,
                 filter,

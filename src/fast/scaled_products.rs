@@ -14,10 +14,22 @@ pub struct ScaledProducts {
 }
 
 impl ScaledProducts {
-    /// `bias`: one per unit, which is a row of the matrix.
-    pub fn new<L: Lanes>(scale: QuantizedMultiplier, bias: &[i32]) -> Self {
-        let mut padded = bias.to_vec();
-        padded.resize(bias.len().next_multiple_of(L::N), 0);
+    /// `bias`: one per unit, which is a row of `depth` of the matrix, `weights`.
+    pub fn new<L: Lanes>(
+        scale: QuantizedMultiplier,
+        bias: &[i32],
+        weights: &[u8],
+        depth: usize,
+    ) -> Self {
+        let offset = L::activation_offset(true);
+        let units = bias.iter().zip(weights.chunks_exact(depth));
+        let bias = units.map(|(bias, weights)| {
+            let weights = weights.iter().map(|&w| i32::from(w.cast_signed()));
+            let sum = weights.fold(0, i32::wrapping_add);
+            bias.wrapping_sub(sum.wrapping_mul(offset))
+        });
+        let mut padded: Vec<i32> = bias.collect();
+        padded.resize(padded.len().next_multiple_of(L::N), 0);
         Self {
             scale,
             bias: Aligned::of(&padded),
@@ -29,21 +41,20 @@ impl ScaledProducts {
         self.bias.bytes()
     }
 
-    /// The scaled sums of `weights`, units x `depth`, with `values`, which are widened and padded as [`Rows`] wants them. `to` has
-    /// room for whole vectors.
+    /// The scaled sums of `weights`, units x `depth`, with a row of int8. `to` has room for whole vectors.
     #[inline(always)]
     pub fn run<L: Lanes>(
         &self,
         lanes: L,
         weights: &[u8],
         depth: usize,
-        values: &[i16],
+        row: &[L::Activation],
         to: &mut [i32],
     ) {
         let (scale, zero) = (Scale::new(lanes, self.scale), lanes.splat_sum(0));
         let bias: &[i32] = self.bias.slice();
         let rows = Rows {
-            activations: values,
+            activations: row,
             filter: weights,
             depth,
             signed: true,

@@ -1,6 +1,6 @@
 //! SVDF of int8 with a state of int16: filters over the features of the newest input and over the time that the state remembers.
 
-use super::lanes::rows::{int8, widen};
+use super::lanes::rows::{fill, padded_words};
 use super::lanes::{Lanes, Work, for_each_isa};
 use super::scaled_products::{ScaledProducts, scale_to_int8};
 use super::stage::Scale;
@@ -119,7 +119,7 @@ impl<L: Lanes> Vectors<L> {
             memory: p.memory,
             rank: p.rank,
             output_zero_point: p.output_zero_point,
-            newest: ScaledProducts::new::<L>(p.to_state, &offsets),
+            newest: ScaledProducts::new::<L>(p.to_state, &offsets, p.features, p.inputs),
             to_output: p.to_output,
             bias: match p.bias {
                 Some(bias) => bias.into(),
@@ -154,7 +154,7 @@ impl<L: Lanes> SvdfKernel for Vectors<L> {
     }
 
     fn scratch_words(&self) -> usize {
-        self.filters.next_multiple_of(L::N) + self.inputs.next_multiple_of(2 * L::N) / 2
+        self.filters.next_multiple_of(L::N) + padded_words::<L>(self.inputs)
     }
 
     fn packed_bytes(&self) -> usize {
@@ -179,12 +179,10 @@ impl<L: Lanes> Work for Run<'_, L> {
     #[inline(always)]
     fn run<M: Lanes>(self, _: M) {
         let v = self.vectors;
-        let (sums, values) = self.scratch.split_at_mut(v.filters.next_multiple_of(L::N));
-        let values: &mut [i16] = bytemuck::cast_slice_mut(values);
-        let (widened, rest) = values.split_at_mut(v.inputs);
-        widen(widened, self.input, int8);
-        rest.fill(0);
-        v.newest.run(v.lanes, self.features, v.inputs, values, sums);
+        let (sums, row) = self.scratch.split_at_mut(v.filters.next_multiple_of(L::N));
+        let row: &mut [L::Activation] = bytemuck::cast_slice_mut(row);
+        fill::<L>(row, v.inputs, self.input, true);
+        v.newest.run(v.lanes, self.features, v.inputs, row, sums);
         // Every filter forgets its oldest entry; its last place gets what is not its own, and then the newest.
         self.state.copy_within(1.., 0);
         for (memory, &newest) in self.state.chunks_exact_mut(v.memory).zip(&*sums) {

@@ -6,7 +6,7 @@
 use super::Conv2d;
 use super::weights::Bias;
 use crate::fast::aligned::Aligned;
-use crate::fast::lanes::rows::{BLOCK, Rows, int8, widen};
+use crate::fast::lanes::rows::{BLOCK, Rows, fill, padded};
 use crate::fast::lanes::{Lanes, Work};
 use crate::fast::stage::StageVectors;
 use crate::fast::{ConvKernel, Operands, Part, Workspace};
@@ -23,7 +23,7 @@ pub(super) struct Streamed<L: Lanes> {
     units: usize,
     signed: bool,
     weights_signed: bool,
-    /// `-zw`.
+    /// `-zw'`.
     row_factor: i32,
     bias: Aligned,
     stage: StageVectors,
@@ -36,8 +36,11 @@ impl<L: Lanes> Streamed<L> {
         let order: Vec<usize> = (0..units.next_multiple_of(L::N))
             .map(|unit| if unit < units { unit } else { usize::MAX })
             .collect();
-        // Stored weights and activations are multiplied as they are.
-        let bias = lanes.run(Biases(p, order.len()));
+        let offsets = [
+            L::weight_offset(p.weights.is_signed(), 0),
+            L::activation_offset(p.activations.is_signed()),
+        ];
+        let bias = lanes.run(Biases(p, offsets, order.len()));
         Self {
             name,
             lanes,
@@ -46,24 +49,24 @@ impl<L: Lanes> Streamed<L> {
             units,
             signed: p.activations.is_signed(),
             weights_signed: p.weights.is_signed(),
-            row_factor: p.filter_zero_point.wrapping_neg(),
+            row_factor: p.filter_zero_point.wrapping_add(offsets[0]).wrapping_neg(),
             bias: Aligned::of(&bias),
             stage: StageVectors::new::<L>(p.stage.clone(), &order),
         }
     }
 }
 
-/// Biases for weights and activations as they are stored; padded to a number of units.
-struct Biases<'a>(&'a Conv2d<'a>, usize);
+/// Biases for weights and activations to which offsets are added; padded to a number of units.
+struct Biases<'a>(&'a Conv2d<'a>, [i32; 2], usize);
 
 impl Work for Biases<'_> {
     type Output = Vec<i32>;
 
     #[inline(always)]
     fn run<M: Lanes>(self, _: M) -> Vec<i32> {
-        let Self(problem, padded) = self;
+        let Self(problem, [offset, input_offset], padded) = self;
         let depth = problem.depth();
-        let bias = Bias::with_offsets(problem, depth, 0, 0);
+        let bias = Bias::with_offsets(problem, depth, offset, input_offset);
         let filters = problem.filter.chunks_exact(depth).enumerate();
         let mut biases: Vec<i32> = filters
             .map(|(unit, filter)| bias.of(unit, filter))
@@ -80,7 +83,7 @@ struct Run<'a, L: Lanes> {
     filter: &'a [u8],
     output: &'a mut [u8],
     part: Part,
-    activations: &'a mut [i16],
+    activations: &'a mut [L::Activation],
 }
 
 impl<L: Lanes> Work for Run<'_, L> {
@@ -89,19 +92,16 @@ impl<L: Lanes> Work for Run<'_, L> {
     #[inline(always)]
     fn run<M: Lanes>(self, _: M) {
         let s = self.streamed;
-        let padded = s.padded_depth();
+        let padded = padded::<L>(s.depth);
         let mut terms = [0i32; MOST_ROWS];
         let input = self.input.chunks_exact(s.depth).skip(self.part.rows.start);
         let rows = self.activations.chunks_exact_mut(padded).zip(input);
         let count = self.part.rows.len();
         for ((to, from), term) in rows.zip(&mut terms).take(count) {
-            let (values, rest) = to.split_at_mut(s.depth);
-            rest.fill(0);
-            *term = match s.signed {
-                true => widen(values, from, int8),
-                false => widen(values, from, i16::from),
-            };
-            *term = term.wrapping_mul(s.row_factor);
+            fill::<L>(to, s.depth, from, s.signed);
+            if s.row_factor != 0 {
+                *term = L::sum(&to[..s.depth]).wrapping_mul(s.row_factor);
+            }
         }
         let channels = self.part.channels;
         let (begin, width) = (channels.start, channels.len());
@@ -140,12 +140,6 @@ impl<L: Lanes> Streamed<L> {
                 lanes.store_codes(codes, limits, to)
             });
         }
-    }
-}
-
-impl<L: Lanes> Streamed<L> {
-    fn padded_depth(&self) -> usize {
-        self.depth.next_multiple_of(2 * L::N)
     }
 }
 
@@ -192,6 +186,6 @@ impl<L: Lanes> ConvKernel for Streamed<L> {
     }
 
     fn workspace_bytes(&self) -> usize {
-        self.rows * self.padded_depth() * size_of::<i16>()
+        self.rows * padded::<L>(self.depth) * size_of::<L::Activation>()
     }
 }

@@ -4,7 +4,7 @@
     reason = "calls of functions for instructions that a token proves present"
 )]
 
-use super::pairs::pairs_of_words;
+use super::operands::pairs_of_words;
 use super::x86::{Limits, block_order, with_features, write_128};
 use super::{Lanes, Work};
 use crate::fast::Isa;
@@ -22,6 +22,7 @@ impl Lanes for Avx2 {
     type Limits = Limits<__m256i>;
     type Words = __m256i;
     type PairWeights = [__m256i; 2];
+    type Row = __m256i;
     const ISA: Isa = Isa::Avx2;
     const N: usize = 8;
     const ROWS: usize = 6;
@@ -164,14 +165,20 @@ impl Lanes for Avx2 {
     }
 
     #[inline(always)]
-    unsafe fn read_words(self, from: *const i16) -> __m256i {
-        // SAFETY: the caller promises sixteen words.
+    unsafe fn read_row(self, from: *const i16) -> __m256i {
+        // SAFETY: the caller promises sixteen activations.
         unsafe { from.cast::<__m256i>().read_unaligned() }
     }
 
     #[inline(always)]
-    fn multiply_words(self, sums: __m256i, a: __m256i, b: __m256i) -> __m256i {
-        self.dot(sums, a, b)
+    unsafe fn read_unit(self, from: *const u8, signed: bool) -> __m256i {
+        // SAFETY: the caller promises sixteen bytes.
+        unsafe { self.load_words(from, 16, signed) }
+    }
+
+    #[inline(always)]
+    fn multiply_row(self, sums: __m256i, activations: __m256i, weights: __m256i) -> __m256i {
+        self.dot(sums, activations, weights)
     }
 
     #[inline(always)]

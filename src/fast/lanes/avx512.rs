@@ -1,13 +1,13 @@
 //! x86-64 with AVX-512 BW and with AVX-512 VNNI.
 //!
 //! BW lanes multiply pairs of 16-bit numbers by `vpmaddwd`, VNNI lanes four unsigned bytes by four signed ones by `vpdpbusd`;
-//! both are exact. VNNI lanes share everything but that step, which tests replace by an emulation.
+//! both are exact. They share everything but operands and that step; tests have plain lanes with the operands of VNNI.
 #![expect(
     unsafe_code,
     reason = "calls of functions for instructions that a token proves present"
 )]
 
-use super::pairs::pairs_of_words;
+use super::operands::{pairs_of_words, quads_of_bytes};
 use super::x86::{Limits, block_order, with_features, write_128};
 use super::{Lanes, Work};
 use crate::fast::Isa;
@@ -20,11 +20,6 @@ pub struct Avx512Bw(Common);
 /// Proof that the machine has AVX-512 BW, VL and VNNI.
 #[derive(Debug, Clone, Copy)]
 pub struct Avx512Vnni(Common);
-
-/// The VNNI lanes with their dot step done by AVX-512 BW, for tests on machines without VNNI.
-#[cfg(test)]
-#[derive(Debug, Clone, Copy)]
-pub struct EmulatedVnni(Common);
 
 /// Proof that the machine has AVX-512 BW and VL; operations that all these lanes share.
 #[derive(Debug, Clone, Copy)]
@@ -49,6 +44,10 @@ impl Common {
 
         fn splat_byte(value: i8) -> __m512i {
             _mm512_set1_epi8(value)
+        }
+
+        fn flip(bytes: __m512i) -> __m512i {
+            _mm512_xor_si512(bytes, _mm512_set1_epi8(-128))
         }
 
         fn add(a: __m512i, b: __m512i) -> __m512i {
@@ -252,6 +251,7 @@ macro_rules! common {
         type Limits = Limits<__m512i>;
         type Words = __m512i;
         type PairWeights = [__m512i; 2];
+        type Row = __m512i;
         const N: usize = 16;
         const ROWS: usize = 12;
 
@@ -364,14 +364,14 @@ macro_rules! common {
         }
 
         #[inline(always)]
-        unsafe fn read_words(self, from: *const i16) -> __m512i {
-            // SAFETY: the caller promises 32 words.
+        unsafe fn read_row(self, from: *const Self::Activation) -> __m512i {
+            // SAFETY: the caller promises N * K activations, which are 64 bytes.
             unsafe { from.cast::<__m512i>().read_unaligned() }
         }
 
         #[inline(always)]
-        fn multiply_words(self, sums: __m512i, a: __m512i, b: __m512i) -> __m512i {
-            self.0.pairs(sums, a, b)
+        fn multiply_row(self, sums: __m512i, activations: __m512i, weights: __m512i) -> __m512i {
+            self.dot(sums, activations, weights)
         }
 
         #[inline(always)]
@@ -397,43 +397,15 @@ impl Lanes for Avx512Bw {
     }
 
     #[inline(always)]
+    unsafe fn read_unit(self, from: *const u8, signed: bool) -> __m512i {
+        // SAFETY: the caller promises 32 bytes.
+        unsafe { self.load_words(from, 32, signed) }
+    }
+
+    #[inline(always)]
     fn dot(self, sums: __m512i, activations: __m512i, weights: __m512i) -> __m512i {
         self.0.pairs(sums, activations, weights)
     }
-}
-
-/// The operands of lanes that multiply four unsigned bytes by four signed ones.
-macro_rules! quads_of_bytes {
-    () => {
-        type Activation = u8;
-        type Weight = i8;
-        const K: usize = 4;
-
-        #[inline(always)]
-        fn activation_offset(signed: bool) -> i32 {
-            if signed { 128 } else { 0 }
-        }
-
-        #[inline(always)]
-        fn activation(byte: u8, signed: bool) -> u8 {
-            byte ^ if signed { 0x80 } else { 0 }
-        }
-
-        #[inline(always)]
-        fn sum(activations: &[u8]) -> i32 {
-            activations.iter().map(|&a| i32::from(a)).sum()
-        }
-
-        #[inline(always)]
-        fn weight_offset(signed: bool, _: i32) -> i32 {
-            if signed { 0 } else { -128 }
-        }
-
-        #[inline(always)]
-        fn weight(value: i32) -> i8 {
-            value as i8
-        }
-    };
 }
 
 impl Lanes for Avx512Vnni {
@@ -446,36 +418,19 @@ impl Lanes for Avx512Vnni {
         is_x86_feature_detected!("avx512vnni").then_some(Self(common))
     }
 
+    #[inline(always)]
+    unsafe fn read_unit(self, from: *const u8, signed: bool) -> __m512i {
+        // SAFETY: the caller promises 64 bytes.
+        let bytes = unsafe { from.cast::<__m512i>().read_unaligned() };
+        match signed {
+            true => bytes,
+            false => self.0.flip(bytes),
+        }
+    }
+
     with_features! { "avx512f,avx512vnni":
         fn dot(sums: __m512i, activations: __m512i, weights: __m512i) -> __m512i {
             _mm512_dpbusd_epi32(sums, activations, weights)
-        }
-    }
-}
-
-#[cfg(test)]
-impl Lanes for EmulatedVnni {
-    const ISA: Isa = Isa::Avx512Vnni;
-    common!(EmulatedVnni, "avx512f,avx512bw,avx512vl");
-    quads_of_bytes!();
-
-    fn detect() -> Option<Self> {
-        Common::detect().map(Self)
-    }
-
-    with_features! { "avx512f,avx512bw":
-        fn dot(sums: __m512i, activations: __m512i, weights: __m512i) -> __m512i {
-            let low = _mm512_set1_epi16(0xff);
-            // Bytes 0 and 2 of each lane, then bytes 1 and 3, as 16-bit numbers.
-            let even = _mm512_madd_epi16(
-                _mm512_and_si512(activations, low),
-                _mm512_srai_epi16::<8>(_mm512_slli_epi16::<8>(weights)),
-            );
-            let odd = _mm512_madd_epi16(
-                _mm512_srli_epi16::<8>(activations),
-                _mm512_srai_epi16::<8>(weights),
-            );
-            _mm512_add_epi32(sums, _mm512_add_epi32(even, odd))
         }
     }
 }

@@ -4,7 +4,7 @@
 //! `#[inline(always)]` around functions with the target's features; [`Lanes::run`] enters such a function with the whole
 //! loop, so that everything inside is inlined into code that may use them.
 
-mod pairs;
+mod operands;
 mod portable;
 
 #[cfg(target_arch = "aarch64")]
@@ -290,14 +290,23 @@ pub trait Lanes: Copy + Send + Sync + 'static {
         // SAFETY: the slice has `len` bytes.
         unsafe { self.load_words(bytes.as_ptr(), len, signed) }
     }
-    /// Reads `2 * N` words.
+    /// `N * K` neighbours of a row: activations, or weights of one unit.
+    type Row: Copy;
+    /// Reads `N * K` activations.
     ///
     /// # Safety
-    /// `from` is valid for reading `2 * N` words.
+    /// `from` is valid for reading `N * K` activations.
     #[expect(unsafe_code, reason = "the inner loop checks no bounds")]
-    unsafe fn read_words(self, from: *const i16) -> Self::Words;
-    /// `sums` plus the products of words, each in some lane.
-    fn multiply_words(self, sums: Self::Sum, a: Self::Words, b: Self::Words) -> Self::Sum;
+    unsafe fn read_row(self, from: *const Self::Activation) -> Self::Row;
+    /// Reads `N * K` stored weights, to which it adds the [`weight_offset`](Self::weight_offset) of a zero point of 0.
+    ///
+    /// # Safety
+    /// `from` is valid for reading `N * K` bytes.
+    #[expect(unsafe_code, reason = "the inner loop checks no bounds")]
+    unsafe fn read_unit(self, from: *const u8, signed: bool) -> Self::Row;
+    /// `sums` plus the products of neighbours, each in some lane.
+    fn multiply_row(self, sums: Self::Sum, activations: Self::Row, weights: Self::Row)
+    -> Self::Sum;
     /// `to` with its lanes from `4 * quad` on replaced by the sums of all lanes of each of four vectors.
     #[inline(always)]
     fn with_totals(self, to: Self::Sum, quad: usize, sums: [Self::Sum; 4]) -> Self::Sum {
@@ -397,10 +406,10 @@ pub(in crate::fast) use for_each_isa;
 
 #[cfg(target_arch = "x86_64")]
 pub use avx2::Avx2;
-#[cfg(all(test, target_arch = "x86_64"))]
-pub use avx512::EmulatedVnni;
 #[cfg(target_arch = "x86_64")]
 pub use avx512::{Avx512Bw, Avx512Vnni};
 #[cfg(target_arch = "aarch64")]
 pub use neon::{Dotprod, Neon};
+#[cfg(all(test, target_arch = "x86_64"))]
+pub use portable::EmulatedVnni;
 pub use portable::Portable;

@@ -43,6 +43,7 @@ macro_rules! common {
         type Limits = Limits;
         type Words = int16x8_t;
         type PairWeights = [int16x8_t; 2];
+        type Row = int8x16_t;
         const N: usize = 4;
         const K: usize = 4;
         const ROWS: usize = 4;
@@ -143,7 +144,6 @@ macro_rules! common {
             fn splat_word(value: i16) -> int16x8_t;
             fn subtract_words(a: int16x8_t, b: int16x8_t) -> int16x8_t;
             fn word_products(a: int16x8_t, b: int16x8_t) -> [int32x4_t; 2];
-            fn multiply_words(sums: int32x4_t, a: int16x8_t, b: int16x8_t) -> int32x4_t;
             fn tap_pair(
                 sums: [int32x4_t; 2], left: int16x8_t, right: int16x8_t, weights: [int16x8_t; 2]
             ) -> [int32x4_t; 2];
@@ -232,9 +232,19 @@ macro_rules! common {
         }
 
         #[inline(always)]
-        unsafe fn read_words(self, from: *const i16) -> int16x8_t {
-            // SAFETY: the caller promises eight words.
-            unsafe { from.cast::<int16x8_t>().read_unaligned() }
+        unsafe fn read_row(self, from: *const i8) -> int8x16_t {
+            // SAFETY: the caller promises sixteen activations.
+            unsafe { from.cast::<int8x16_t>().read_unaligned() }
+        }
+
+        #[inline(always)]
+        unsafe fn read_unit(self, from: *const u8, signed: bool) -> int8x16_t {
+            // SAFETY: the caller promises sixteen bytes.
+            let bytes = unsafe { from.cast::<int8x16_t>().read_unaligned() };
+            match signed {
+                true => bytes,
+                false => self.0.flip(bytes),
+            }
         }
 
         #[inline(always)]
@@ -312,6 +322,11 @@ impl Lanes for Neon {
             let sums = vpadalq_s16(sums, vmull_s8(activations[0], weights[0]));
             vpadalq_s16(sums, vmull_s8(activations[1], weights[1]))
         }
+
+        fn multiply_row(sums: int32x4_t, activations: int8x16_t, weights: int8x16_t) -> int32x4_t {
+            let low = vmull_s8(vget_low_s8(activations), vget_low_s8(weights));
+            vpadalq_s16(vpadalq_s16(sums, low), vmull_high_s8(activations, weights))
+        }
     }
 }
 
@@ -347,6 +362,16 @@ impl Lanes for Dotprod {
     fn dot(self, sums: int32x4_t, activations: int8x16_t, weights: int8x16_t) -> int32x4_t {
         // SAFETY: the token proves dot products.
         unsafe { dots(sums, activations, weights) }
+    }
+
+    #[inline(always)]
+    fn multiply_row(
+        self,
+        sums: int32x4_t,
+        activations: int8x16_t,
+        weights: int8x16_t,
+    ) -> int32x4_t {
+        self.dot(sums, activations, weights)
     }
 }
 

@@ -149,8 +149,8 @@ impl Common {
             }
         }
 
-        pub fn multiply_words(sums: int32x4_t, a: int16x8_t, b: int16x8_t) -> int32x4_t {
-            vmlal_high_s16(vmlal_s16(sums, vget_low_s16(a), vget_low_s16(b)), a, b)
+        pub fn flip(bytes: int8x16_t) -> int8x16_t {
+            veorq_s8(bytes, vdupq_n_s8(-128))
         }
 
         pub fn no_words() -> int16x8_t {

@@ -5,7 +5,7 @@
 
 mod activation;
 
-use super::lanes::rows::{int8, widen};
+use super::lanes::rows::{fill, padded_words};
 use super::lanes::{Lanes, Work, for_each_isa};
 use super::scaled_products::{ScaledProducts, scale_to_int8};
 use super::stage::Scale;
@@ -62,6 +62,8 @@ pub struct LstmProduct<'a> {
     pub scale: QuantizedMultiplier,
     /// One per cell, with everything that depends on no activation.
     pub bias: &'a [i32],
+    /// int8, those that a sequence is run with.
+    pub weights: &'a [u8],
 }
 
 /// What one sequence is computed from.
@@ -134,7 +136,18 @@ fn prepare<L: Lanes>(name: &'static str, problem: &Lstm<'_>) -> Option<Box<dyn L
             cells: p.cells,
             gates: p.gates.map(|gate| {
                 gate.map(|gate| {
-                    [gate.input, gate.recurrent].map(|p| ScaledProducts::new::<L>(p.scale, p.bias))
+                    let product = |product: LstmProduct<'_>, depth| {
+                        let LstmProduct {
+                            scale,
+                            bias,
+                            weights,
+                        } = product;
+                        ScaledProducts::new::<L>(scale, bias, weights, depth)
+                    };
+                    [
+                        product(gate.input, p.inputs),
+                        product(gate.recurrent, p.cells),
+                    ]
                 })
             }),
             cell_bits: p.cell_bits,
@@ -159,9 +172,9 @@ struct Vectors<L: Lanes> {
 }
 
 impl<L: Lanes> Vectors<L> {
-    /// Values of an input, and of an output, as products read them.
-    fn padded_depths(&self) -> [usize; 2] {
-        [self.inputs, self.cells].map(|depth| depth.next_multiple_of(2 * L::N))
+    /// Words of memory for an input, and for an output, as products read them.
+    fn row_words(&self) -> [usize; 2] {
+        [self.inputs, self.cells].map(padded_words::<L>)
     }
 
     fn padded_cells(&self) -> usize {
@@ -192,8 +205,7 @@ impl<L: Lanes> LstmKernel for Vectors<L> {
 
     fn scratch_words(&self) -> usize {
         let cells = self.padded_cells();
-        let [inputs, outputs] = self.padded_depths();
-        2 * cells + (5 * cells + inputs + outputs).div_ceil(2)
+        2 * cells + self.row_words().iter().sum::<usize>() + (5 * cells).div_ceil(2)
     }
 
     fn packed_bytes(&self) -> usize {
@@ -202,27 +214,27 @@ impl<L: Lanes> LstmKernel for Vectors<L> {
     }
 }
 
-/// Memory of a sequence; all but `values` by cell.
-struct Memory<'a> {
+/// Memory of a sequence; all but `rows` by cell.
+struct Memory<'a, L: Lanes> {
     /// What the products with the input and with the output add to a gate.
     sums: [&'a mut [i32]; 2],
     /// The input and the output of the step before.
-    values: [&'a mut [i16]; 2],
+    rows: [&'a mut [L::Activation]; 2],
     gates: [&'a mut [i16]; 4],
     cells: &'a mut [i16],
 }
 
-impl<'a> Memory<'a> {
+impl<'a, L: Lanes> Memory<'a, L> {
     #[inline(always)]
-    fn new<L: Lanes>(vectors: &Vectors<L>, scratch: &'a mut [i32]) -> Self {
+    fn new(vectors: &Vectors<L>, scratch: &'a mut [i32]) -> Self {
         scratch.fill(0);
         let count = vectors.padded_cells();
-        let [inputs, outputs] = vectors.padded_depths();
+        let [inputs, outputs] = vectors.row_words();
         let (sums, words) = scratch.split_at_mut(2 * count);
         let (from_input, from_output) = sums.split_at_mut(count);
-        let words: &mut [i16] = bytemuck::cast_slice_mut(words);
         let (input, words) = words.split_at_mut(inputs);
         let (output, words) = words.split_at_mut(outputs);
+        let words: &mut [i16] = bytemuck::cast_slice_mut(words);
         let (cells, words) = words.split_at_mut(count);
         let (i, words) = words.split_at_mut(count);
         let (f, words) = words.split_at_mut(count);
@@ -230,7 +242,7 @@ impl<'a> Memory<'a> {
         let (o, _) = words.split_at_mut(count);
         Self {
             sums: [from_input, from_output],
-            values: [input, output],
+            rows: [input, output].map(bytemuck::cast_slice_mut),
             gates: [i, f, c, o],
             cells,
         }
@@ -255,11 +267,11 @@ impl<L: Lanes> Work for Run<'_, L> {
         let mut memory = Memory::new(v, self.scratch);
         let (output_state, cell_state) = self.states;
         let functions = Functions::new(v);
-        widen(memory.values[1], &*output_state, int8);
+        fill::<L>(memory.rows[1], v.cells, &*output_state, true);
         memory.cells[..v.cells].copy_from_slice(cell_state);
         for row in self.operands.rows {
             let input = &self.operands.input[row * v.inputs..][..v.inputs];
-            widen(memory.values[0], input, int8);
+            fill::<L>(memory.rows[0], v.inputs, input, true);
             for gate in INPUT_GATE..=OUTPUT_GATE {
                 v.gate(gate, self.operands.weights[gate], &mut memory, &functions);
             }
@@ -267,7 +279,7 @@ impl<L: Lanes> Work for Run<'_, L> {
             let output = &mut self.output[row * v.cells..][..v.cells];
             let products = &*memory.sums[0];
             scale_to_int8(v.lanes, products, v.hidden, v.hidden_zero_point, output);
-            widen(memory.values[1], &*output, int8);
+            fill::<L>(memory.rows[1], v.cells, &*output, true);
             output_state.copy_from_slice(output);
         }
         cell_state.copy_from_slice(&memory.cells[..v.cells]);
@@ -298,7 +310,7 @@ impl<L: Lanes> Vectors<L> {
         &self,
         number: usize,
         weights: [&[u8]; 2],
-        memory: &mut Memory<'_>,
+        memory: &mut Memory<'_, L>,
         functions: &Functions,
     ) {
         let Some(products) = &self.gates[number] else {
@@ -306,8 +318,8 @@ impl<L: Lanes> Vectors<L> {
         };
         let depths = [self.inputs, self.cells];
         for (operand, product) in products.iter().enumerate() {
-            let (values, sums) = (&*memory.values[operand], &mut *memory.sums[operand]);
-            product.run(self.lanes, weights[operand], depths[operand], values, sums);
+            let (row, sums) = (&*memory.rows[operand], &mut *memory.sums[operand]);
+            product.run(self.lanes, weights[operand], depths[operand], row, sums);
         }
         let gate = &mut *memory.gates[number];
         let [input, recurrent] = &memory.sums;
@@ -320,7 +332,7 @@ impl<L: Lanes> Vectors<L> {
     /// Updates the cells: what the forget gate leaves of them, and what the input gate lets in of the cell gate. The products of
     /// their tanh with the output gate take the place of sums.
     #[inline(always)]
-    fn update_cells(&self, memory: &mut Memory<'_>, format: Format) {
+    fn update_cells(&self, memory: &mut Memory<'_, L>, format: Format) {
         let [input, forget, cell, output] = &mut memory.gates;
         if self.gates[INPUT_GATE].is_none() {
             for (input, &forget) in input.iter_mut().zip(&**forget) {

@@ -20,7 +20,16 @@ pub(super) fn kernel(
 ) -> Option<FastSequence> {
     let is_left_out = |slot: usize| node.optional_input(slot, "").is_none();
     let is_plain = PEEPHOLES.into_iter().all(is_left_out) && (NORMS..NORMS + 4).all(is_left_out);
-    let problem = problem(integer).filter(|_| is_plain)?;
+    let weights = |slot: usize| match node.optional_input(slot, "weights") {
+        Some(weights) => weights.constant_bytes().ok(),
+        None => Some(&[][..]),
+    };
+    let mut constants = [[&[][..]; 2]; 4];
+    for (gate, [input, recurrent]) in constants.iter_mut().enumerate() {
+        *input = weights(INPUT_WEIGHTS + gate)?;
+        *recurrent = weights(RECURRENT_WEIGHTS + gate)?;
+    }
+    let problem = problem(integer, constants).filter(|_| is_plain)?;
     let kernel = fast::choose::<LstmPrimitive>(settings.kernels, &problem)?;
     Some(FastSequence {
         geometry: integer.geometry,
@@ -29,15 +38,15 @@ pub(super) fn kernel(
 }
 
 /// The layer as fast kernels take it, if it has no operands that may be left out but those of the input gate.
-fn problem(integer: &Integer) -> Option<fast::Lstm<'_>> {
+fn problem<'a>(integer: &'a Integer, weights: [[&'a [u8]; 2]; 4]) -> Option<fast::Lstm<'a>> {
     let takes = integer.projection.is_none() && integer.rounding == Rounding::Double;
     takes.then(|| fast::Lstm {
         inputs: integer.geometry.inputs,
         cells: integer.geometry.cells,
-        gates: integer
-            .gates
-            .each_ref()
-            .map(|scales| scales.as_ref().map(gate)),
+        gates: std::array::from_fn(|number| {
+            let scales = integer.gates[number].as_ref()?;
+            Some(gate(scales, weights[number]))
+        }),
         cell_bits: integer.cell_bits,
         cell_clip: integer.cell_clip,
         hidden: integer.hidden,
@@ -45,15 +54,17 @@ fn problem(integer: &Integer) -> Option<fast::Lstm<'_>> {
     })
 }
 
-fn gate(scales: &GateScales) -> fast::LstmGate<'_> {
+fn gate<'a>(scales: &'a GateScales, [input, recurrent]: [&'a [u8]; 2]) -> fast::LstmGate<'a> {
     fast::LstmGate {
         input: fast::LstmProduct {
             scale: scales.input,
             bias: &scales.input_bias,
+            weights: input,
         },
         recurrent: fast::LstmProduct {
             scale: scales.recurrent,
             bias: &scales.recurrent_bias,
+            weights: recurrent,
         },
     }
 }
@@ -281,7 +292,10 @@ mod tests {
                 .collect();
             let states = (output_states, cell_states);
             let expected = reference(&integer, &weights, &input, states.clone());
-            let problem = problem(&integer).expect("a plain layer");
+            let slices = weights
+                .each_ref()
+                .map(|pair| pair.each_ref().map(|w| &w[..]));
+            let problem = problem(&integer, slices).expect("a plain layer");
             for variant in LstmPrimitive::variants() {
                 let Some(kernel) = (variant.prepare)(&problem) else {
                     continue;
@@ -297,9 +311,7 @@ mod tests {
                     kernel,
                 };
                 sequence.run(
-                    weights
-                        .each_ref()
-                        .map(|pair| pair.each_ref().map(|w| &w[..])),
+                    slices,
                     &input,
                     (&mut output_states, &mut cell_states),
                     &mut output,
