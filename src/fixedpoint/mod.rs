@@ -30,7 +30,8 @@ pub use gemmlowp::FixedPoint;
 pub use multiplier::{MultiplierError, QuantizedMultiplier, checked_log2};
 pub use profile::{Profile, Rounding, UnknownProfile};
 pub use quantize::{
-    dequantize_f32, float_to_i32, quantize_f32, round_half_away, round_half_away_f64,
+    NEAR_CODE, dequantize_f32, float_to_i32, quantize_f32, quantize_f32_near, round_half_away,
+    round_half_away_f64,
 };
 pub use reciprocal::{
     get_inv_sqrt_quantized_multiplier_exp, get_reciprocal, log_x_for_x_greater_than_or_equal_to_1,

@@ -47,46 +47,44 @@ pub fn float_to_i32(x: f32) -> i32 {
 /// ```
 #[inline(always)]
 pub fn quantize_f32(x: f32, scale: f32, zero_point: i32, min: i32, max: i32) -> i32 {
-    let rounded = round_half_away(x / scale);
-    let is_near = |code: i32| (-FAR / 2..=FAR / 2).contains(&code);
-    let sum = match is_near(zero_point) && is_near(min) && is_near(max) {
-        true => near_sum(rounded, zero_point),
-        false => any_sum(rounded, zero_point),
-    };
-    sum.min(max).max(min)
-}
-
-/// The wrapped sum of [`float_to_i32`]. A call, which keeps the conversion out of loops that never need it: compilers know no
-/// vectors for one that saturates.
-#[cold]
-#[inline(never)]
-fn any_sum(x: f32, zero_point: i32) -> i32 {
-    float_to_i32(x).wrapping_add(zero_point)
+    float_to_i32(round_half_away(x / scale))
+        .wrapping_add(zero_point)
+        .min(max)
+        .max(min)
 }
 
 /// Whole numbers up to this in magnitude are exact as the low bits of a sum with 1.5 times its double.
 const FAR: i32 = 1 << 22;
 
-/// As [`any_sum`], for a whole `x` and a zero point up to half of [`FAR`], as far as codes within that see it: what is beyond them
-/// on either side stays there.
+/// Zero points and limits up to this in magnitude suit [`quantize_f32_near`].
+pub const NEAR_CODE: i32 = FAR / 2;
+
+/// [`quantize_f32`] for a zero point and limits up to [`NEAR_CODE`] in magnitude, which those of 8 and 16 bits are. Compilers know no
+/// vectors for a conversion that saturates; for this they do.
 #[inline(always)]
-fn near_sum(x: f32, zero_point: i32) -> i32 {
+pub fn quantize_f32_near(x: f32, scale: f32, zero_point: i32, min: i32, max: i32) -> i32 {
     const SHIFT: f32 = 3.0 * FAR as f32;
-    let raised = if x < -FAR as f32 { -FAR as f32 } else { x };
+    let rounded = round_half_away(x / scale);
+    // What is far is beyond the limits, however far.
+    let raised = if rounded < -FAR as f32 {
+        -FAR as f32
+    } else {
+        rounded
+    };
     let near = if raised > FAR as f32 {
         FAR as f32
     } else {
         raised
     };
     let whole = (near + SHIFT).to_bits().wrapping_sub(SHIFT.to_bits());
-    // A sum that wraps is beyond the same codes as that of the lowest number.
+    // A sum that wraps is beyond the same limit as that of the lowest number.
     let low = f64::from(i32::MIN) - f64::from(zero_point.min(0));
     let high = f64::from(i32::MAX) - f64::from(zero_point.max(0));
-    let whole = match (low..=high).contains(&x.into()) {
+    let whole = match (low..=high).contains(&rounded.into()) {
         true => whole.cast_signed(),
         false => i32::MIN,
     };
-    whole.wrapping_add(zero_point)
+    whole.wrapping_add(zero_point).min(max).max(min)
 }
 
 /// DEQUANTIZE of one stored integer: `scale * (q - zero_point)`, the exact product rounded once to float32.
@@ -220,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn quantize_f32_is_the_clamped_sum_for_numbers_of_every_size() {
+    fn quantization_is_the_clamped_sum_for_numbers_of_every_size() {
         let mut numbers = vec![0.0, 0.5, 2.5, 1e30, f32::INFINITY, f32::NAN];
         for exponent in 0..40 {
             let power = (exponent as f32).exp2();
@@ -237,6 +235,13 @@ mod tests {
                     let expected = whole.wrapping_add(zero_point).clamp(min, max);
                     let found = quantize_f32(x, 1.0, zero_point, min, max);
                     assert_eq!(found, expected, "{x}, {zero_point}, {min}..={max}");
+                    if [zero_point, min, max]
+                        .iter()
+                        .all(|code| (-NEAR_CODE..=NEAR_CODE).contains(code))
+                    {
+                        let found = quantize_f32_near(x, 1.0, zero_point, min, max);
+                        assert_eq!(found, expected, "near {x}, {zero_point}, {min}..={max}");
+                    }
                 }
             }
         }

@@ -2,7 +2,9 @@
 
 use super::shared::{Integer, Slices, check, map, symmetric_i16, table};
 use super::{EvalError, Kernel, KernelIo, Node, OpDef, PrepareError, Prepared, Settings, TypeRow};
-use crate::fixedpoint::{QuantizedMultiplier, Rounding, quantize_f32};
+use crate::fixedpoint::{
+    NEAR_CODE, QuantizedMultiplier, Rounding, quantize_f32, quantize_f32_near,
+};
 use crate::model::BuiltinOperator;
 use crate::tensor::{Shape, TensorType as T};
 use std::marker::PhantomData;
@@ -53,15 +55,9 @@ fn prepare(node: &Node<'_>, settings: &Settings) -> Result<Prepared, PrepareErro
         }
         let (scale, zero_point) = output.per_tensor()?;
         return Ok(match output.ty {
-            T::UInt8 => map(QUANTIZE, shape, move |x| {
-                quantize::<u8>(x, scale, zero_point)
-            }),
-            T::Int8 => map(QUANTIZE, shape, move |x| {
-                quantize::<i8>(x, scale, zero_point)
-            }),
-            _ => map(QUANTIZE, shape, move |x| {
-                quantize::<i16>(x, scale, zero_point)
-            }),
+            T::UInt8 => from_floats::<u8>(scale, zero_point, shape),
+            T::Int8 => from_floats::<i8>(scale, zero_point, shape),
+            _ => from_floats::<i16>(scale, zero_point, shape),
         });
     }
     let (input_scale, input_zero_point) = input.per_tensor()?;
@@ -86,6 +82,19 @@ fn prepare(node: &Node<'_>, settings: &Settings) -> Result<Prepared, PrepareErro
 
 const QUANTIZE: &str = "quantize.reference";
 const REQUANTIZE: &str = "requantize.reference";
+
+/// Each to the stored integer nearest to it. Source: TFLite `kernels/internal/reference/quantize.h`, `AffineQuantize`.
+fn from_floats<O: Integer>(scale: f32, zero_point: i32, shape: Shape) -> Prepared {
+    let (min, max) = O::RANGE;
+    if (-NEAR_CODE..=NEAR_CODE).contains(&zero_point) {
+        return map(QUANTIZE, shape, move |x| {
+            O::saturate(quantize_f32_near(x, scale, zero_point, min, max))
+        });
+    }
+    map(QUANTIZE, shape, move |x| {
+        quantize::<O>(x, scale, zero_point)
+    })
+}
 
 fn from_8_bits<I: Integer>(step: Requantize, shape: Shape, output: T) -> Prepared {
     match output {
