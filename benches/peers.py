@@ -48,7 +48,9 @@ def peer(path, kind, threads, seconds):
     while count < 3 or time.monotonic() < end:
         began, spent = time.perf_counter(), time.process_time()
         interpreter.invoke()
-        cpu = min(cpu, time.process_time() - spent)
+        spent = time.process_time() - spent
+        # Virtual machines show clocks that stand still.
+        cpu = min(cpu, spent if spent > 0 else math.inf)
         wall = min(wall, time.perf_counter() - began)
         count += 1
     micros = {"cpu_us": cpu, "min_us": wall, "load_us": load, "first_us": first}
