@@ -131,10 +131,23 @@ impl<L: Lanes> Streamed<L> {
         let (lanes, stage) = (self.lanes, self.stage.view());
         let (term, limits) = (lanes.splat_sum(term), stage.limits(lanes));
         let bias = &self.bias.slice::<i32>()[first..];
-        let vectors = sums.chunks_exact(L::N).zip(bias.chunks_exact(L::N));
-        for (vector, ((sums, bias), to)) in vectors.zip(to.chunks_mut(L::N)).enumerate() {
+        let sums = sums.chunks_exact(L::N).zip(bias.chunks_exact(L::N));
+        let sums = sums.map(|(sums, bias)| {
             let sums = lanes.add(lanes.load_sums(sums), lanes.load_sums(bias));
-            let sums = lanes.add(sums, term);
+            lanes.add(sums, term)
+        });
+        if let Some(right) = stage.right(first, to.len().next_multiple_of(L::N)) {
+            let rest = lanes.splat_sum(2 * i32::from(right.zero) + 1);
+            let scales = right.multipliers.chunks_exact(L::N);
+            let scales = scales.zip(right.rights.chunks_exact(L::N));
+            for ((sums, (multipliers, rights)), to) in sums.zip(scales).zip(to.chunks_mut(L::N)) {
+                let (multipliers, rights) = (lanes.load_sums(multipliers), lanes.load_sums(rights));
+                let codes = lanes.scale_right(sums, multipliers, rights, rest);
+                lanes.store_codes(codes, limits, to);
+            }
+            return;
+        }
+        for (vector, (sums, to)) in sums.zip(to.chunks_mut(L::N)).enumerate() {
             let scales = stage.at(lanes, first + vector * L::N);
             scales.apply(lanes, [[sums]], |[[codes]]| {
                 lanes.store_codes(codes, limits, to)

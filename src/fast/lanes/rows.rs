@@ -138,11 +138,11 @@ impl<L: Lanes> Rows<'_, L> {
     ) -> [L::Sum; U] {
         const { assert!(L::N * L::K <= MOST_WIDTH) };
         let Self { filter, depth, .. } = *self;
-        let mut begin = first * depth;
-        let begins: [usize; U] = from_fn(|unit| {
-            begin += if (1..left).contains(&unit) { depth } else { 0 };
-            begin
-        });
+        // Whole groups spare themselves a choice a unit.
+        let begins: [usize; U] = match left >= U {
+            true => from_fn(|unit| (first + unit) * depth),
+            false => from_fn(|unit| (first + unit.min(left - 1)) * depth),
+        };
         let units = begins.map(|begin| filter.as_ptr().wrapping_add(begin));
         let mut sums = [lanes.splat_sum(0); U];
         let width = L::N * L::K;
