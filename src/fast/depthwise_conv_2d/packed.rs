@@ -2,7 +2,7 @@
 
 use super::DepthwiseConv2d;
 use crate::fast::aligned::Aligned;
-use crate::fast::lanes::channelwise::{MOST_TAPS, Tap, Windows};
+use crate::fast::lanes::channelwise::{MOST_TAPS, Taps, Windows};
 use crate::fast::lanes::sliding::{FEWEST, Sliding, Weights, group};
 use crate::fast::lanes::{Lanes, Work};
 use crate::fast::stage::StageVectors;
@@ -422,29 +422,18 @@ impl<L: Lanes> Packed<L> {
     ) {
         let count = output.len() / self.channels;
         let step = self.columns.stride * self.channels;
-        let padding = Tap {
-            bytes: &self.padding,
-            step: 0,
-        };
-        let mut taps = [padding; MOST];
-        let taps = &mut taps[..self.rows.taps * self.columns.taps];
-        for (tap_y, row) in taps.chunks_exact_mut(self.columns.taps).enumerate() {
-            let Some(in_y) = self.rows.position(y, tap_y) else {
-                continue;
-            };
-            let first = (batch * self.rows.input + in_y) * self.columns.input;
-            for (tap_x, tap) in row.iter_mut().enumerate() {
-                if let Some(in_x) = self.columns.position(x, tap_x) {
-                    let bytes = &input[(first + in_x) * self.channels..];
-                    *tap = Tap {
-                        bytes: &bytes[..(count - 1) * step + self.channels],
-                        step,
-                    };
+        let mut taps = Taps::<MOST>::new(count, self.channels);
+        for tap_y in 0..self.rows.taps {
+            let row = self.rows.position(y, tap_y);
+            let row = row.map(|y| (batch * self.rows.input + y) * self.columns.input);
+            for tap_x in 0..self.columns.taps {
+                match row.zip(self.columns.position(x, tap_x)) {
+                    Some((row, x)) => taps.push(&input[(row + x) * self.channels..], step),
+                    None => taps.push(&self.padding, 0),
                 }
             }
         }
         let windows = Windows {
-            taps,
             channels: self.channels,
             signed: self.signed,
             halves: self.halves(),
@@ -452,7 +441,7 @@ impl<L: Lanes> Packed<L> {
             bias: self.bias.slice(),
             stage: self.stage.view(),
         };
-        windows.run::<L, T, MOST>(self.lanes, output);
+        windows.run::<L, T, MOST>(self.lanes, &mut taps, output);
     }
 }
 

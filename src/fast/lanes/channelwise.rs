@@ -3,23 +3,65 @@
 
 use super::Lanes;
 use crate::fast::stage::StageView;
+use std::marker::PhantomData;
+use std::mem::MaybeUninit;
 
 /// The most taps that a window may have here.
 pub const MOST_TAPS: usize = 81;
 
-/// What a tap reads at neighbouring output positions.
+/// The taps of windows at neighbouring output positions, at most `MOST`.
+pub struct Taps<'a, const MOST: usize> {
+    taps: [MaybeUninit<Tap>; MOST],
+    count: usize,
+    positions: usize,
+    channels: usize,
+    bytes: PhantomData<&'a [u8]>,
+}
+
+/// What a tap reads.
 #[derive(Clone, Copy)]
-pub struct Tap<'a> {
-    /// Stored bytes, those of the first position first.
-    pub bytes: &'a [u8],
+struct Tap {
+    /// The stored bytes at the first position.
+    begin: *const u8,
     /// Bytes from one position to the next; 0 in the padding.
-    pub step: usize,
+    step: usize,
+}
+
+impl<'a, const MOST: usize> Taps<'a, MOST> {
+    /// None yet, of windows at `positions` with `channels` each.
+    #[inline(always)]
+    pub fn new(positions: usize, channels: usize) -> Self {
+        Self {
+            taps: [const { MaybeUninit::uninit() }; MOST],
+            count: 0,
+            positions,
+            channels,
+            bytes: PhantomData,
+        }
+    }
+
+    /// Adds one that reads the first of `bytes`, then those `step` bytes on, and so on.
+    #[inline(always)]
+    pub fn push(&mut self, bytes: &'a [u8], step: usize) {
+        let reach = self.positions.saturating_sub(1) * step + self.channels;
+        assert!(self.count < MOST && reach <= bytes.len());
+        self.taps[self.count].write(Tap {
+            begin: bytes.as_ptr(),
+            step,
+        });
+        self.count += 1;
+    }
+
+    #[inline(always)]
+    fn slice(&mut self) -> &mut [Tap] {
+        let taps = &mut self.taps[..self.count];
+        // SAFETY: `push` has written the first `count`, and `MaybeUninit` is laid out as what it holds.
+        unsafe { &mut *(std::ptr::from_mut(taps) as *mut [Tap]) }
+    }
 }
 
 /// Channels with windows of their own, at neighbouring output positions.
 pub struct Windows<'a> {
-    /// Tap by tap; zero points in the padding.
-    pub taps: &'a [Tap<'a>],
     /// How many channels there are.
     pub channels: usize,
     /// Whether stored bytes are int8.
@@ -43,25 +85,23 @@ const PART: usize = 1;
 const HALVES: usize = 2;
 
 impl Windows<'_> {
-    /// Computes neighbouring output positions, as many as `output` has room for. `T` is the number of taps, or 0 where it is
-    /// not known; there are at most `MOST`.
+    /// Computes the positions of `taps`, for which `output` has room. `T` is the number of taps, or 0 where it is not known.
     #[inline(always)]
-    pub fn run<L: Lanes, const T: usize, const MOST: usize>(&self, lanes: L, output: &mut [u8]) {
-        let count = if T == 0 { self.taps.len() } else { T };
+    pub fn run<L: Lanes, const T: usize, const MOST: usize>(
+        &self,
+        lanes: L,
+        taps: &mut Taps<'_, MOST>,
+        output: &mut [u8],
+    ) {
+        let count = if T == 0 { taps.count } else { T };
         let block = 2 * L::N;
-        let positions = output.len() / self.channels;
         // What the pointers below read.
-        assert!(count == self.taps.len() && count <= MOST);
-        let last = positions.saturating_sub(1);
-        let reaches = |tap: &Tap<'_>| tap.bytes.len() >= last * tap.step + self.channels;
-        assert!(self.taps.iter().all(reaches));
+        assert!(count == taps.count && self.channels == taps.channels);
+        assert!(output.len() == taps.positions * self.channels);
         let per_block = count.div_ceil(2) * 2 * block;
         assert!(self.weights.len() >= self.channels.div_ceil(block) * per_block);
         assert!(!self.halves || self.channels == L::N);
-        let mut begin = [std::ptr::null(); MOST];
-        for (begin, tap) in begin.iter_mut().zip(self.taps) {
-            *begin = tap.bytes.as_ptr();
-        }
+        let taps = taps.slice();
         let mut output = output;
         while !output.is_empty() {
             let left = output.len() / self.channels;
@@ -75,25 +115,25 @@ impl Windows<'_> {
             output = later;
             for (number, first) in (0..self.channels).step_by(block).enumerate() {
                 let at = Block {
-                    begin: &begin[..count],
+                    taps: &taps[..count],
                     number,
                     len: block.min(self.channels - first),
                 };
                 match (now, at.len == block) {
                     // SAFETY: taps go on for as many positions, and a block has its weights, as asserted.
-                    _ if halves => unsafe { self.block::<L, T, GROUP, HALVES>(lanes, at, to) },
+                    _ if halves => unsafe { self.block::<L, GROUP, HALVES>(lanes, at, to) },
                     // SAFETY: as above.
-                    (1, true) => unsafe { self.block::<L, T, 1, WHOLE>(lanes, at, to) },
+                    (1, true) => unsafe { self.block::<L, 1, WHOLE>(lanes, at, to) },
                     // SAFETY: as above.
-                    (1, false) => unsafe { self.block::<L, T, 1, PART>(lanes, at, to) },
+                    (1, false) => unsafe { self.block::<L, 1, PART>(lanes, at, to) },
                     // SAFETY: as above.
-                    (_, true) => unsafe { self.block::<L, T, GROUP, WHOLE>(lanes, at, to) },
+                    (_, true) => unsafe { self.block::<L, GROUP, WHOLE>(lanes, at, to) },
                     // SAFETY: as above.
-                    (_, false) => unsafe { self.block::<L, T, GROUP, PART>(lanes, at, to) },
+                    (_, false) => unsafe { self.block::<L, GROUP, PART>(lanes, at, to) },
                 }
             }
-            for (begin, tap) in begin[..count].iter_mut().zip(self.taps) {
-                *begin = begin.wrapping_add(now * tap.step);
+            for tap in &mut *taps {
+                tap.begin = tap.begin.wrapping_add(now * tap.step);
             }
         }
     }
@@ -103,32 +143,39 @@ impl Windows<'_> {
     /// # Safety
     /// At each position each tap has the channels of the block, and the block weights for each.
     #[inline(always)]
-    unsafe fn block<L: Lanes, const T: usize, const P: usize, const KIND: usize>(
+    unsafe fn block<L: Lanes, const P: usize, const KIND: usize>(
         &self,
         lanes: L,
         at: Block<'_>,
         output: &mut [u8],
     ) {
-        let count = if T == 0 { at.begin.len() } else { T };
         let block = 2 * L::N;
         let first = at.number * block;
-        let per_block = count.div_ceil(2) * 2 * block;
+        let per_block = at.taps.len().div_ceil(2) * 2 * block;
         let weights = self.weights.as_ptr().wrapping_add(at.number * per_block);
         let bias = &self.bias[first..][..block];
         let mut sums = [[lanes.load_sums(bias), lanes.load_sums(&bias[L::N..])]; P];
-        for tap in (0..count).step_by(2) {
-            // SAFETY: the caller promises weights for `count` rounded up to pairs, `2 * block` a pair.
-            let weights = unsafe { lanes.load_word_weights(weights.wrapping_add(tap * block)) };
+        let (pairs, last) = at.taps.as_chunks::<2>();
+        for (number, &[left, right]) in pairs.iter().enumerate() {
+            let weights = weights.wrapping_add(number * 2 * block);
+            // SAFETY: the caller promises weights for taps rounded up to pairs, `2 * block` a pair.
+            let weights = unsafe { lanes.load_word_weights(weights) };
             for (position, sums) in sums.iter_mut().enumerate() {
                 // SAFETY: the caller promises the channels.
-                let left = unsafe { self.words::<L, KIND>(lanes, &at, tap, position) };
-                *sums = if tap + 1 < count {
-                    // SAFETY: as above.
-                    let right = unsafe { self.words::<L, KIND>(lanes, &at, tap + 1, position) };
-                    lanes.tap_pair(*sums, left, right, weights)
-                } else {
-                    lanes.last_tap(*sums, left, weights)
-                };
+                let left = unsafe { self.words::<L, KIND>(lanes, &at, left, position) };
+                // SAFETY: as above.
+                let right = unsafe { self.words::<L, KIND>(lanes, &at, right, position) };
+                *sums = lanes.tap_pair(*sums, left, right, weights);
+            }
+        }
+        if let &[last] = last {
+            let weights = weights.wrapping_add(pairs.len() * 2 * block);
+            // SAFETY: as above.
+            let weights = unsafe { lanes.load_word_weights(weights) };
+            for (position, sums) in sums.iter_mut().enumerate() {
+                // SAFETY: as above.
+                let words = unsafe { self.words::<L, KIND>(lanes, &at, last, position) };
+                *sums = lanes.last_tap(*sums, words, weights);
             }
         }
         let scales = self.stage.at(lanes, first);
@@ -149,11 +196,11 @@ impl Windows<'_> {
         &self,
         lanes: L,
         at: &Block<'_>,
-        tap: usize,
+        tap: Tap,
         position: usize,
     ) -> L::Words {
-        let step = self.taps[tap].step;
-        let begin = at.begin[tap].wrapping_add(at.number * 2 * L::N);
+        let step = tap.step;
+        let begin = tap.begin.wrapping_add(at.number * 2 * L::N);
         if KIND == HALVES {
             let from = begin.wrapping_add(2 * position * step);
             // SAFETY: the caller promises the channels.
@@ -189,8 +236,8 @@ impl Windows<'_> {
 
 /// A block of channels.
 struct Block<'a> {
-    /// Where each tap begins at the first position.
-    begin: &'a [*const u8],
+    /// At the first position.
+    taps: &'a [Tap],
     number: usize,
     /// Channels that exist.
     len: usize,
