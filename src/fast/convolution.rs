@@ -75,11 +75,7 @@ impl dyn ConvKernel {
     pub fn run_all(&self, operands: Operands<'_>, output: &mut [u8], workers: &Workers) {
         let (rows, channels) = self.extent();
         let macs = self.row_macs().saturating_mul(rows);
-        // Several pieces a thread, so that an interrupted one delays the others little.
-        let tasks = match workers.threads() {
-            1 => 1,
-            threads => (macs / TASK_MACS).clamp(1, threads * 3),
-        };
+        let tasks = workers.pieces(macs, TASK_MACS);
         if rows == 1 && self.splits_channels() {
             let step = channels
                 .div_ceil(tasks)

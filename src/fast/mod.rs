@@ -74,4 +74,4 @@ pub use target::Target;
 pub use transpose_conv::{Spread, TransposeConv, TransposeConvPrimitive};
 pub use variant::{KernelChoice, Primitive, UnknownKernels, Variant, choose};
 pub use window::Window;
-pub use workers::{Workers, Workspace};
+pub use workers::{Workers, Workspace, shares_elements};

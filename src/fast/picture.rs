@@ -23,11 +23,7 @@ impl<E: Sync + Send> dyn PictureKernel<E> {
     pub fn run_all(&self, input: &[E], output: &mut [E], workers: &Workers) {
         let row = self.row_elements().max(1);
         let rows = output.len() / row;
-        // Several pieces a thread, so that an interrupted one delays the others little.
-        let tasks = match workers.threads() {
-            1 => 1,
-            threads => (output.len() / self.task_elements()).clamp(1, threads * 3),
-        };
+        let tasks = workers.pieces(output.len(), self.task_elements());
         let step = rows.div_ceil(tasks).max(1);
         workers.split(output, step * row, &|number, piece, _| {
             self.run(input, piece, number * step);

@@ -15,6 +15,14 @@ use std::time::{Duration, Instant};
 /// How long a worker without work stays awake.
 const LOOK_OUT: Duration = Duration::from_micros(40);
 
+/// Elements of an operator of single ones that are worth a thread's attention.
+const TASK_ELEMENTS: usize = 32 << 10;
+
+/// Whether threads share an operator of single elements that has `count`; it asks for scratch memory then, so that there are any.
+pub fn shares_elements(count: usize) -> bool {
+    count >= 2 * TASK_ELEMENTS
+}
+
 /// Scratch memory of one thread.
 #[derive(Debug)]
 pub struct Workspace(Aligned);
@@ -139,6 +147,17 @@ impl Workers {
         self.handles.len() + 1
     }
 
+    /// Into how many pieces work is cut of which `worth` is worth a thread's attention: several a thread where there is enough, so
+    /// that an interrupted one delays the others little, and as many for each.
+    pub fn pieces(&self, work: usize, worth: usize) -> usize {
+        let threads = self.threads();
+        match work / worth.max(1) {
+            _ if threads == 1 => 1,
+            few if few < threads => few.max(1),
+            many => threads * (many / threads).min(3),
+        }
+    }
+
     /// What plain loops are compiled for.
     pub fn target(&self) -> Target {
         self.target
@@ -171,6 +190,21 @@ impl Workers {
         drop(closing);
         let panicked = std::mem::take(&mut self.shared.lock().panicked);
         assert!(!panicked, "a task panicked on another thread");
+    }
+
+    /// Calls `job` with pieces of `output`, and the place where each begins, if that is worth it for an operator of single elements.
+    pub fn split_elements<T: Send>(
+        &self,
+        output: &mut [T],
+        job: &(dyn Fn(usize, &mut [T]) + Sync),
+    ) {
+        match self.pieces(output.len(), TASK_ELEMENTS) {
+            1 => job(0, output),
+            pieces => {
+                let len = output.len().div_ceil(pieces);
+                self.split(output, len, &|number, piece, _| job(number * len, piece));
+            }
+        }
     }
 
     /// Cuts `output` into pieces of `len` elements, the last perhaps shorter, and calls `job` with the number and the
@@ -330,6 +364,40 @@ mod tests {
             });
             let expected: Vec<usize> = (1..=len).collect();
             assert_eq!(output, expected);
+        }
+    }
+
+    #[test]
+    fn every_thread_has_as_many_pieces() {
+        // Of 10 that are worth 3 there are three, which four threads take, two share three as one each, three have one each.
+        let expected = [
+            (1, 10, 1),
+            (2, 10, 2),
+            (3, 10, 3),
+            (4, 10, 3),
+            (2, 2, 1),
+            (2, 0, 1),
+            (2, 1000, 6),
+        ];
+        for (threads, work, pieces) in expected {
+            assert_eq!(
+                started(threads, 1).pieces(work, 3),
+                pieces,
+                "{threads} threads, {work}"
+            );
+        }
+    }
+
+    #[test]
+    fn elements_are_split_where_there_are_many() {
+        for (threads, len) in [(1, 100_000), (3, 10), (3, 250_001)] {
+            let mut output = vec![0; len];
+            started(threads, 1).split_elements(&mut output, &|first, piece| {
+                for (place, element) in (first..).zip(piece) {
+                    *element += place;
+                }
+            });
+            assert!(output.into_iter().eq(0..len), "{threads} threads, {len}");
         }
     }
 

@@ -96,7 +96,7 @@ function!(DEF_COS, COS, 1..=1, FLOAT, |node, _| float(
 fn float(
     node: &Node<'_>,
     name: &'static str,
-    f: impl Fn(f32) -> f32 + Send + 'static,
+    f: impl Fn(f32) -> f32 + Send + Sync + 'static,
 ) -> Result<Prepared, PrepareError> {
     Ok(map(name, node.input(INPUT, "input")?.shape, f))
 }

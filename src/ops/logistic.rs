@@ -72,7 +72,7 @@ fn check_logistic(node: &Node<'_>, report: &mut Report) {
     }
 }
 
-fn prepare<F16: Fn(i16) -> i16 + Send + 'static>(
+fn prepare<F16: Fn(i16) -> i16 + Send + Sync + 'static>(
     name: &'static str,
     node: &Node<'_>,
     of_f32: fn(f32) -> f32,

@@ -1,6 +1,7 @@
 //! What an operator is, and what preparing one gives.
 
 use super::{EvalError, KernelIo, Node, PrepareError, Settings};
+use crate::fast;
 use crate::model::{BuiltinOperator, Report};
 use crate::tensor::{Shape, TensorType};
 use std::ops::RangeInclusive;
@@ -106,6 +107,16 @@ pub struct KernelMemory {
     pub packed: usize,
     /// Scratch memory of each thread, shared with all other kernels; above 0 where the kernel uses threads.
     pub workspace: usize,
+}
+
+impl KernelMemory {
+    /// That of an operator of single elements with `count` results: threads share many.
+    pub fn of_elements(count: usize) -> Self {
+        Self {
+            packed: 0,
+            workspace: fast::shares_elements(count).into(),
+        }
+    }
 }
 
 /// The hardware an operator runs on.

@@ -127,7 +127,7 @@ impl Rsqrt {
 }
 
 /// Result 0 = `f` of operand 0, element by element; codes below `zero_point` are an error.
-fn from_zero_point<I: Integer, F: Fn(I) -> I + Send + 'static>(
+fn from_zero_point<I: Integer, F: Fn(I) -> I + Send + Sync + 'static>(
     name: &'static str,
     shape: Shape,
     zero_point: i32,

@@ -98,7 +98,7 @@ mod sealed {
 ///
 /// `bool` tensors are viewed as `u8` (0 or 1), because not every byte is a valid Rust `bool`; int4 tensors as the
 /// `u8` that hold two elements each; float16 tensors as their `u16` bit patterns.
-pub trait Element: Pod + sealed::Sealed {
+pub trait Element: Pod + Send + Sync + sealed::Sealed {
     /// Its name in error messages.
     const NAME: &'static str;
     /// Whether a tensor of type `ty` holds elements of this Rust type.

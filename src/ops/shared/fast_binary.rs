@@ -3,9 +3,9 @@
 use super::Broadcast;
 use crate::fast::{
     self, AddSub, AddSubInt16, AddSubInt16Primitive, AddSubPrimitive, BinaryKernel, Mul,
-    MulPrimitive,
+    MulPrimitive, Workers,
 };
-use crate::ops::{EvalError, Kernel, KernelIo, Prepared, Settings};
+use crate::ops::{EvalError, Kernel, KernelIo, KernelMemory, Prepared, Settings};
 use bytemuck::Pod;
 
 /// The fast kernel of ADD and SUB; `None` where the reference has to do.
@@ -45,7 +45,7 @@ struct FastBinary<E> {
     broadcast: Broadcast<2>,
 }
 
-impl<E: Pod + Send> FastBinary<E> {
+impl<E: Pod + Send + Sync> FastBinary<E> {
     fn prepared(kernel: Box<dyn BinaryKernel<E>>, broadcast: &Broadcast<2>) -> Prepared {
         let kernel = Self {
             kernel,
@@ -54,7 +54,7 @@ impl<E: Pod + Send> FastBinary<E> {
         Prepared::new(kernel, [broadcast.output()])
     }
 
-    fn run(&self, operands: [&[E]; 2], output: &mut [E]) {
+    fn run(&self, operands: [&[E]; 2], output: &mut [E], workers: &Workers) {
         let (len, steps) = self.broadcast.row();
         let repeats = |operand: &[E]| {
             let row = operand.len() == len && len <= BLOCK;
@@ -65,7 +65,11 @@ impl<E: Pod + Send> FastBinary<E> {
         }
         let [left, right] = operands;
         if left.len() == output.len() && right.len() == output.len() {
-            return self.kernel.run(left, right, output);
+            return workers.split_elements(output, &|first, piece| {
+                let len = piece.len();
+                self.kernel
+                    .run(&left[first..][..len], &right[first..][..len], piece);
+            });
         }
         if steps == [true, true] && len >= LONG_ROW {
             self.long_rows(operands, output);
@@ -147,11 +151,16 @@ impl<E: Pod + Send> FastBinary<E> {
     }
 }
 
-impl<E: Pod + Send> Kernel for FastBinary<E> {
+impl<E: Pod + Send + Sync> Kernel for FastBinary<E> {
     fn eval(&self, io: &mut KernelIo<'_>) -> Result<(), EvalError> {
+        let workers = io.workers();
         let (operands, output) = io.elements([0, 1], 0)?;
-        self.run(operands, output);
+        self.run(operands, output, workers);
         Ok(())
+    }
+
+    fn memory(&self) -> KernelMemory {
+        KernelMemory::of_elements(self.broadcast.output().count())
     }
 
     fn name(&self) -> &'static str {
@@ -198,6 +207,7 @@ mod tests {
             &[2, 3, 1100],
             &[2, 1, 1],
         ];
+        let workers = Workers::new(1, fast::KernelChoice::default());
         let mut compared = 0;
         for left in shapes {
             for right in shapes {
@@ -211,7 +221,7 @@ mod tests {
                 zip(&broadcast, &l, &r, &mut expected, mix);
                 let mut found = vec![0; expected.len()];
                 let kernel = Box::new(Mix);
-                FastBinary { kernel, broadcast }.run([&l, &r], &mut found);
+                FastBinary { kernel, broadcast }.run([&l, &r], &mut found, &workers);
                 assert!(found == expected, "{left:?} {right:?}");
                 compared += 1;
             }

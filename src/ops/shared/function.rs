@@ -15,7 +15,7 @@ use crate::tensor::TensorType;
 pub fn function(
     name: &'static str,
     node: &Node<'_>,
-    f: impl Fn(f32) -> f32 + Send + 'static,
+    f: impl Fn(f32) -> f32 + Send + Sync + 'static,
 ) -> Result<Prepared, PrepareError> {
     let input = node.input(0, "input")?;
     let output = node.output(0, "output")?;

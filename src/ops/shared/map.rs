@@ -1,7 +1,7 @@
 //! Functions of one element at a time: the loop, and tables in place of any function of an 8-bit element.
 
 use super::Integer;
-use crate::ops::{EvalError, Kernel, KernelIo, Prepared};
+use crate::ops::{EvalError, Kernel, KernelIo, KernelMemory, Prepared};
 use crate::tensor::{Element, Shape};
 use std::marker::PhantomData;
 
@@ -10,10 +10,15 @@ pub fn map<I, O, F>(name: &'static str, shape: Shape, f: F) -> Prepared
 where
     I: Element + Send,
     O: Element + Send,
-    F: Fn(I) -> O + Send + 'static,
+    F: Fn(I) -> O + Send + Sync + 'static,
 {
-    let elements = PhantomData;
-    Prepared::new(Map { name, f, elements }, [shape])
+    let map = Map {
+        name,
+        f,
+        count: shape.count(),
+        elements: PhantomData,
+    };
+    Prepared::new(map, [shape])
 }
 
 /// [`map`] with a table of the 256 values of `f`; `I` is int8 or uint8.
@@ -25,8 +30,12 @@ where
     let table = Table::new(f);
     // Values of one byte.
     if let Ok(&bytes) = <&[u8; 256]>::try_from(bytemuck::cast_slice::<O, u8>(&table.0[..])) {
-        let bytes = Box::new(bytes);
-        return Prepared::new(ByteTable { name, bytes }, [shape]);
+        let table = ByteTable {
+            name,
+            bytes: Box::new(bytes),
+            count: shape.count(),
+        };
+        return Prepared::new(table, [shape]);
     }
     map(name, shape, move |q: I| table.value(q))
 }
@@ -35,14 +44,23 @@ where
 struct ByteTable {
     name: &'static str,
     bytes: Box<[u8; 256]>,
+    /// Elements of the result.
+    count: usize,
 }
 
 impl Kernel for ByteTable {
     fn eval(&self, io: &mut KernelIo<'_>) -> Result<(), EvalError> {
-        let target = io.workers().target();
-        let ([input], output) = io.elements([0], 0)?;
-        target.look_up(&self.bytes, input, output);
+        let workers = io.workers();
+        let ([input], output) = io.elements::<u8, 1>([0], 0)?;
+        workers.split_elements(output, &|first, piece| {
+            let input = &input[first..][..piece.len()];
+            workers.target().look_up(&self.bytes, input, piece);
+        });
         Ok(())
+    }
+
+    fn memory(&self) -> KernelMemory {
+        KernelMemory::of_elements(self.count)
     }
 
     fn name(&self) -> &'static str {
@@ -77,6 +95,8 @@ impl<O: Element> Table<O> {
 struct Map<I, O, F> {
     name: &'static str,
     f: F,
+    /// Elements of the result.
+    count: usize,
     elements: PhantomData<(I, O)>,
 }
 
@@ -84,17 +104,24 @@ impl<I, O, F> Kernel for Map<I, O, F>
 where
     I: Element + Send,
     O: Element + Send,
-    F: Fn(I) -> O + Send,
+    F: Fn(I) -> O + Send + Sync,
 {
     fn eval(&self, io: &mut KernelIo<'_>) -> Result<(), EvalError> {
-        let target = io.workers().target();
+        let workers = io.workers();
         let (input, output) = io.unary::<I, O>()?;
-        target.run(|| {
-            for (output, &input) in output.iter_mut().zip(input) {
-                *output = (self.f)(input);
-            }
+        workers.split_elements(output, &|first, piece| {
+            let input = &input[first..][..piece.len()];
+            workers.target().run(|| {
+                for (output, &input) in piece.iter_mut().zip(input) {
+                    *output = (self.f)(input);
+                }
+            });
         });
         Ok(())
+    }
+
+    fn memory(&self) -> KernelMemory {
+        KernelMemory::of_elements(self.count)
     }
 
     fn name(&self) -> &'static str {
