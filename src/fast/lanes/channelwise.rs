@@ -52,9 +52,11 @@ impl<'a, const MOST: usize> Taps<'a, MOST> {
         self.count += 1;
     }
 
+    /// Those that were added. There are none then: whoever takes them moves them on.
     #[inline(always)]
-    fn slice(&mut self) -> &mut [Tap] {
-        let taps = &mut self.taps[..self.count];
+    fn take(&mut self) -> &mut [Tap] {
+        let count = std::mem::take(&mut self.count);
+        let taps = &mut self.taps[..count];
         // SAFETY: `push` has written the first `count`, and `MaybeUninit` is laid out as what it holds.
         unsafe { &mut *(std::ptr::from_mut(taps) as *mut [Tap]) }
     }
@@ -101,7 +103,7 @@ impl Windows<'_> {
         let per_block = count.div_ceil(2) * 2 * block;
         assert!(self.weights.len() >= self.channels.div_ceil(block) * per_block);
         assert!(!self.halves || self.channels == L::N);
-        let taps = taps.slice();
+        let taps = taps.take();
         let mut output = output;
         while !output.is_empty() {
             let left = output.len() / self.channels;

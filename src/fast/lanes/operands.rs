@@ -1,6 +1,7 @@
 //! What lanes multiply.
 
-/// The operands of lanes that multiply pairs of 16-bit numbers: a byte is widened, a weight has its zero point taken off and then has nine bits.
+/// The operands of lanes that multiply pairs of 16-bit numbers: a byte is widened, a weight has its zero point taken off and then has
+/// nine bits.
 macro_rules! pairs_of_words {
     () => {
         type Activation = i16;

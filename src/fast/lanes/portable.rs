@@ -24,9 +24,9 @@ fn each(f: impl Fn(usize) -> i32) -> [i32; N] {
     std::array::from_fn(f)
 }
 
-/// Everything but the operands.
+/// Everything but the operands, `K` of which are counted.
 macro_rules! common {
-    () => {
+    ($($k:literal),*) => {
         type Sum = [i32; N];
         type Splat = [Self::Activation; Self::K];
         type Weights = [Self::Weight; N * Self::K];
@@ -91,12 +91,11 @@ macro_rules! common {
 
         #[inline(always)]
         fn dot(self, sums: [i32; N], activations: Self::Splat, weights: Self::Weights) -> [i32; N] {
-            each(|i| {
-                let weights = &weights[i * Self::K..];
-                let products = activations.iter().zip(weights);
-                let products = products.map(|(&a, &w)| i32::from(a) * i32::from(w));
-                products.fold(sums[i], i32::wrapping_add)
-            })
+            // Spelt out: builds that optimise little make calls of iterators.
+            let product = |i: usize, k: usize| {
+                i32::from(activations[k]) * i32::from(weights[i * Self::K + k])
+            };
+            each(|i| sums[i]$(.wrapping_add(product(i, $k)))*)
         }
 
         #[inline(always)]
@@ -173,13 +172,6 @@ macro_rules! common {
         type Row = [i16; N * Self::K];
 
         #[inline(always)]
-        unsafe fn read_row(self, from: *const Self::Activation) -> Self::Row {
-            // SAFETY: the caller promises as many activations.
-            let row = unsafe { from.cast::<[Self::Activation; N * Self::K]>().read() };
-            row.map(i16::from)
-        }
-
-        #[inline(always)]
         unsafe fn read_unit(self, from: *const u8, signed: bool) -> Self::Row {
             // SAFETY: the caller promises as many bytes.
             let bytes = unsafe { from.cast::<[u8; N * Self::K]>().read() };
@@ -192,12 +184,10 @@ macro_rules! common {
 
         #[inline(always)]
         fn multiply_row(self, sums: [i32; N], a: Self::Row, b: Self::Row) -> [i32; N] {
-            each(|i| {
-                let lane = i * Self::K..(i + 1) * Self::K;
-                let products = a[lane.clone()].iter().zip(&b[lane]);
-                let products = products.map(|(&a, &b)| i32::from(a) * i32::from(b));
-                products.fold(sums[i], i32::wrapping_add)
-            })
+            let product = |i: usize, k: usize| {
+                i32::from(a[i * Self::K + k]) * i32::from(b[i * Self::K + k])
+            };
+            each(|i| sums[i]$(.wrapping_add(product(i, $k)))*)
         }
 
         #[inline(always)]
@@ -259,12 +249,24 @@ macro_rules! common {
 impl Lanes for Portable {
     const ISA: Isa = Isa::Portable;
     pairs_of_words!();
-    common!();
+    common!(0, 1);
+
+    #[inline(always)]
+    unsafe fn read_row(self, from: *const i16) -> Self::Row {
+        // SAFETY: the caller promises as many activations.
+        unsafe { from.cast::<Self::Row>().read() }
+    }
 }
 
 #[cfg(all(test, target_arch = "x86_64"))]
 impl Lanes for EmulatedVnni {
     const ISA: Isa = Isa::Avx512Vnni;
     quads_of_bytes!();
-    common!();
+    common!(0, 1, 2, 3);
+
+    #[inline(always)]
+    unsafe fn read_row(self, from: *const u8) -> Self::Row {
+        // SAFETY: the caller promises as many activations.
+        unsafe { from.cast::<[u8; N * Self::K]>().read() }.map(i16::from)
+    }
 }
