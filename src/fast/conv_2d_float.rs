@@ -87,7 +87,7 @@ fn prepare<L: Lanes>(
             .checked_add(channel)?;
         u32::try_from(offset).ok()
     };
-    let offsets: Option<Vec<u32>> = (0..steps).map(offset).collect();
+    let offsets: Box<[u32]> = (0..steps).map(offset).collect::<Option<_>>()?;
     let windows: Vec<&[f32]> = problem.filter.chunks_exact(steps.max(1)).collect();
     let (mut blocks, mut packed) = (Vec::new(), Vec::new());
     for (number, group) in windows.chunks(group_channels).enumerate() {
@@ -120,7 +120,7 @@ fn prepare<L: Lanes>(
         output_channels: problem.output_channels,
         blocks: blocks.into(),
         packed: packed.into(),
-        offsets: offsets?.into(),
+        offsets,
         range: problem.range,
     }))
 }

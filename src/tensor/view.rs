@@ -80,12 +80,7 @@ impl<'a> TensorRef<'a> {
         bytes: &'a [u8],
     ) -> Result<Self, TensorError> {
         check_bytes(ty, shape, bytes.len())?;
-        Ok(Self {
-            ty,
-            shape,
-            quantization,
-            bytes,
-        })
+        Ok(Self::sized(ty, shape, quantization, bytes))
     }
 
     /// A view of `bytes`, whose number is known to be what the type and shape need.
@@ -182,12 +177,7 @@ impl<'a> TensorMut<'a> {
         bytes: &'a mut [u8],
     ) -> Result<Self, TensorError> {
         check_bytes(ty, shape, bytes.len())?;
-        Ok(Self {
-            ty,
-            shape,
-            quantization,
-            bytes,
-        })
+        Ok(Self::sized(ty, shape, quantization, bytes))
     }
 
     /// A view of `bytes`, whose number is known to be what the type and shape need.
