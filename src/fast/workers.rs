@@ -58,6 +58,9 @@ struct State {
     job: Option<(JobPointer, usize)>,
     /// Workers inside the job.
     running: usize,
+    /// Workers that sleep, and whether the caller does: who is awake needs no call of the system.
+    sleeping: usize,
+    caller_sleeps: bool,
     panicked: bool,
     closing: bool,
 }
@@ -178,12 +181,15 @@ impl Workers {
             return;
         }
         self.shared.next.store(0, Ordering::Relaxed);
-        {
+        let sleeping = {
             let mut state = self.shared.lock();
             state.job = Some((erased(job), tasks));
             self.shared.generation.fetch_add(1, Ordering::Release);
+            state.sleeping
+        };
+        if sleeping > 0 {
+            self.shared.wake.notify_all();
         }
-        self.shared.wake.notify_all();
         // Closes the job and waits for workers inside it, also when a task panics here: they hold a reference.
         let closing = Closing(&self.shared);
         self.shared.work(job, tasks, &mut workspace);
@@ -267,11 +273,13 @@ impl Drop for Closing<'_> {
                 std::hint::spin_loop();
                 state = self.0.lock();
             } else {
+                state.caller_sleeps = true;
                 state = self
                     .0
                     .done
                     .wait(state)
                     .unwrap_or_else(PoisonError::into_inner);
+                state.caller_sleeps = false;
             }
         }
     }
@@ -283,10 +291,12 @@ fn worker(shared: &Shared, workspace: &Mutex<Workspace>) {
         look_out(shared, seen);
         let mut state = shared.lock();
         while shared.generation.load(Ordering::Acquire) == seen && !state.closing {
+            state.sleeping += 1;
             state = shared
                 .wake
                 .wait(state)
                 .unwrap_or_else(PoisonError::into_inner);
+            state.sleeping -= 1;
         }
         if state.closing {
             return;
@@ -306,7 +316,7 @@ fn worker(shared: &Shared, workspace: &Mutex<Workspace>) {
         let mut state = shared.lock();
         state.panicked |= result.is_err();
         state.running -= 1;
-        if state.running == 0 {
+        if state.running == 0 && state.caller_sleeps {
             shared.done.notify_all();
         }
     }
