@@ -85,8 +85,15 @@ fn main() -> Result<(), Box<dyn Error>> {
             .build()?;
         for index in 0..interpreter.input_count() {
             let mut input = interpreter.input_mut(index)?;
+            let pattern = |i: usize| (i.wrapping_mul(2_654_435_761) >> 7) as u8 & 0x3f;
+            if let Ok(floats) = input.as_slice_mut::<f32>() {
+                for (i, float) in floats.iter_mut().enumerate() {
+                    *float = f32::from(pattern(i)) / 64.0;
+                }
+                continue;
+            }
             for (i, byte) in input.bytes_mut().iter_mut().enumerate() {
-                *byte = (i.wrapping_mul(2_654_435_761) >> 7) as u8 & 0x3f;
+                *byte = pattern(i);
             }
         }
         interpreter.invoke()?;

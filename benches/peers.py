@@ -37,9 +37,12 @@ def peer(path, kind, threads, seconds):
     interpreter.allocate_tensors()
     load = time.perf_counter() - start
     for detail in interpreter.get_input_details():
-        count = int(np.prod(detail["shape"])) * np.dtype(detail["dtype"]).itemsize
+        floats = detail["dtype"] == np.float32
+        count = int(np.prod(detail["shape"])) * (1 if floats else np.dtype(detail["dtype"]).itemsize)
         pattern = ((np.arange(count, dtype=np.uint64) * 2654435761 >> np.uint64(7)) & np.uint64(0x3F)).astype(np.uint8)
-        interpreter.set_tensor(detail["index"], pattern.view(detail["dtype"]).reshape(detail["shape"]))
+        # The tool's own inputs: bytes as they are, float32 from 0 to 1.
+        elements = pattern.astype(np.float32) / 64 if floats else pattern.view(detail["dtype"])
+        interpreter.set_tensor(detail["index"], elements.reshape(detail["shape"]))
     start = time.perf_counter()
     interpreter.invoke()
     first = time.perf_counter() - start

@@ -97,7 +97,7 @@ pub fn bench(options: &BenchOptions) -> Result<(), Failure> {
     }
 }
 
-/// Gives every input the same bytes at every run: numbers of six bits, whatever the type.
+/// Gives every input the same elements at every run: float32 from 0 to 1, and bytes of six bits to other types.
 fn fill_inputs(interpreter: &mut Interpreter, options: &BenchOptions) -> Result<(), Failure> {
     for index in 0..interpreter.input_count() {
         let mut input = interpreter
@@ -106,8 +106,15 @@ fn fill_inputs(interpreter: &mut Interpreter, options: &BenchOptions) -> Result<
                 model: options.model.clone(),
                 source,
             })?;
+        let pattern = |i: usize| (i.wrapping_mul(2_654_435_761) >> 7) as u8 & 0x3f;
+        if let Ok(floats) = input.as_slice_mut::<f32>() {
+            for (i, float) in floats.iter_mut().enumerate() {
+                *float = f32::from(pattern(i)) / 64.0;
+            }
+            continue;
+        }
         for (i, byte) in input.bytes_mut().iter_mut().enumerate() {
-            *byte = (i.wrapping_mul(2_654_435_761) >> 7) as u8 & 0x3f;
+            *byte = pattern(i);
         }
     }
     Ok(())
