@@ -4,10 +4,12 @@
 //! hold the sums of neighbouring output channels, each summed in that order, a product and a sum at a time. Weights are packed
 //! so that those of neighbouring output channels stand side by side.
 
+mod geometry;
+
 use super::lanes::{Lanes, Work, for_each_isa};
 use super::picture::PictureKernel;
 use super::{Primitive, TASK_MACS, Variant, Window};
-use std::ops::Range;
+use geometry::{Geometry, MOST_COPIED, Taps};
 
 /// A convolution of NHWC pictures with OHWI weights, perhaps in groups. A matrix product is a convolution with one tap.
 #[derive(Debug, Clone, Copy)]
@@ -71,28 +73,15 @@ fn prepare<L: Lanes>(
     if group_channels < FEWEST {
         return None;
     }
-    let steps = problem.filter.len() / problem.output_channels;
-    let offset = |step: usize| {
-        let (tap, channel) = (
-            step / problem.filter_channels,
-            step % problem.filter_channels,
-        );
-        let row = tap / problem.columns.taps * problem.rows.dilation;
-        let column = tap % problem.columns.taps * problem.columns.dilation;
-        let position = row
-            .checked_mul(problem.columns.input)?
-            .checked_add(column)?;
-        let offset = position
-            .checked_mul(problem.input_channels)?
-            .checked_add(channel)?;
-        u32::try_from(offset).ok()
-    };
-    let offsets: Box<[u32]> = (0..steps).map(offset).collect::<Option<_>>()?;
+    let geometry = Geometry::new(problem, problem.rows, problem.columns)?;
+    let steps = geometry.offsets.len();
     let windows: Vec<&[f32]> = problem.filter.chunks_exact(steps.max(1)).collect();
     let (mut blocks, mut packed) = (Vec::new(), Vec::new());
     for (number, group) in windows.chunks(group_channels).enumerate() {
         for (block, windows) in group.chunks(BLOCK).enumerate() {
             let width = if windows.len() > HALF { BLOCK } else { HALF };
+            // Where a vector has more lanes, those of the next position fill it.
+            let copies = (L::N / width).max(1);
             let first = number * group_channels + block * BLOCK;
             blocks.push(Block {
                 first,
@@ -101,26 +90,26 @@ fn prepare<L: Lanes>(
                 width,
                 weights: packed.len(),
             });
-            let bias = problem.bias.unwrap_or(&[]).iter().skip(first);
-            let bias = bias.take(windows.len()).copied();
-            packed.extend(bias.chain(std::iter::repeat(0.0)).take(width));
+            let mut push = |number: &dyn Fn(usize) -> f32| {
+                packed.extend((0..copies * width).map(|lane| number(lane % width)));
+            };
+            push(&|channel| match problem.bias {
+                Some(bias) if channel < windows.len() => bias[first + channel],
+                _ => 0.0,
+            });
             for step in 0..steps {
-                let weight = |channel| windows.get(channel).map_or(0.0, |w: &&[f32]| w[step]);
-                packed.extend((0..width).map(weight));
+                push(&|channel| windows.get(channel).map_or(0.0, |window| window[step]));
             }
         }
     }
     Some(Box::new(Packed {
         name,
         lanes,
-        rows: problem.rows,
-        columns: problem.columns,
-        input_channels: problem.input_channels,
-        filter_channels: problem.filter_channels,
+        copied: Geometry::copied(problem),
+        geometry,
         output_channels: problem.output_channels,
         blocks: blocks.into(),
         packed: packed.into(),
-        offsets,
         range: problem.range,
     }))
 }
@@ -140,16 +129,13 @@ struct Block {
 struct Packed<L> {
     name: &'static str,
     lanes: L,
-    rows: Window,
-    columns: Window,
-    input_channels: usize,
-    filter_channels: usize,
+    geometry: Geometry,
+    copied: Option<Geometry>,
     output_channels: usize,
     blocks: Box<[Block]>,
-    /// By block: the biases, then for each tap and input channel the weights, of the channels that the block has room for.
+    /// By block: the biases, then for each step the weights, of the channels that the block has room for, as often as they fill a
+    /// vector.
     packed: Box<[f32]>,
-    /// By step, which is an input channel of a tap: how far behind the window's first value the activation lies.
-    offsets: Box<[u32]>,
     range: (f32, f32),
 }
 
@@ -159,16 +145,20 @@ impl<L: Lanes> PictureKernel<f32> for Packed<L> {
     }
 
     fn row_elements(&self) -> usize {
-        self.columns.output.saturating_mul(self.output_channels)
+        let columns = self.geometry.columns.output;
+        columns.saturating_mul(self.output_channels)
     }
 
     fn task_elements(&self) -> usize {
-        let steps = self.rows.taps * self.columns.taps * self.filter_channels;
-        (TASK_MACS / steps.max(1)).max(1)
+        (TASK_MACS / self.geometry.offsets.len().max(1)).max(1)
     }
 
     fn packed_bytes(&self) -> usize {
-        size_of_val(&*self.packed) + size_of_val(&*self.offsets)
+        let copied = self
+            .copied
+            .as_ref()
+            .map_or(0, |copied| size_of_val(&*copied.offsets));
+        size_of_val(&*self.packed) + size_of_val(&*self.geometry.offsets) + copied
     }
 
     fn run(&self, input: &[f32], output: &mut [f32], first: usize) {
@@ -195,26 +185,43 @@ impl<L: Lanes> Work for Run<'_, L> {
     #[inline(always)]
     fn run<M: Lanes>(self, _: M) {
         let p = self.packed;
-        let picture = p.rows.input * p.columns.input * p.input_channels;
+        let g = &p.geometry;
+        let picture = g.rows.input * g.columns.input * g.input_channels;
         let rows = self.output.chunks_exact_mut(p.row_elements().max(1));
-        for (row, output) in (self.first..).zip(rows) {
-            let (batch, y) = (row / p.rows.output, row % p.rows.output);
-            let input = &self.input[batch * picture..][..picture];
-            for block in &p.blocks {
-                match block.width {
-                    BLOCK => p.row::<BLOCK, 4>(block, input, y, output),
-                    _ => p.row::<HALF, 8>(block, input, y, output),
-                }
-            }
-        }
+        let rows = (self.first..).zip(rows).map(|(row, output)| {
+            let (batch, y) = (row / g.rows.output, row % g.rows.output);
+            (&self.input[batch * picture..][..picture], y, output)
+        });
+        let Some(copied) = &p.copied else {
+            return rows.for_each(|(input, y, output)| p.blocks(g, input, y, output));
+        };
+        let mut copy = [0.0; MOST_COPIED];
+        rows.for_each(|(input, y, output)| {
+            g.copy(input, y, copied.columns.input, &mut copy);
+            p.blocks(copied, &copy, 0, output);
+        });
     }
 }
 
-impl<L> Packed<L> {
-    /// A block of `N` channels of row `y` of the result, in `output`, `P` neighbouring positions side by side.
+impl<L: Lanes> Packed<L> {
+    /// All channels of row `y` of the result.
     #[inline(always)]
-    fn row<const N: usize, const P: usize>(
+    fn blocks(&self, geometry: &Geometry, input: &[f32], y: usize, output: &mut [f32]) {
+        for block in &self.blocks {
+            match block.width {
+                BLOCK => self.row::<BLOCK, 1, 4, 2>(geometry, block, input, y, output),
+                _ if L::N == BLOCK => self.row::<BLOCK, 2, 4, 2>(geometry, block, input, y, output),
+                _ => self.row::<HALF, 1, 8, 4>(geometry, block, input, y, output),
+            }
+        }
+    }
+
+    /// A block of `N / H` channels of row `y` of the result, in `output`. An array has those of `H` neighbouring positions; `P` arrays,
+    /// or `Q` at the end, are computed side by side.
+    #[inline(always)]
+    fn row<const N: usize, const H: usize, const P: usize, const Q: usize>(
         &self,
+        geometry: &Geometry,
         block: &Block,
         input: &[f32],
         y: usize,
@@ -224,82 +231,75 @@ impl<L> Packed<L> {
         let Some((bias, weights)) = packed.split_first() else {
             return;
         };
-        let rows = self.rows.taps_inside(y);
-        let window = (y * self.rows.stride).wrapping_sub(self.rows.before);
-        let window = window.wrapping_mul(self.columns.input);
+        let g = geometry;
+        let rows = g.rows.taps_inside(y);
+        let window = (y * g.rows.stride).wrapping_sub(g.rows.before);
+        let window = window.wrapping_mul(g.columns.input);
         let taps = |x: usize| {
-            let window = window.wrapping_add(x * self.columns.stride);
-            let window = window.wrapping_sub(self.columns.before);
+            let window = window.wrapping_add(x * g.columns.stride);
+            let window = window.wrapping_sub(g.columns.before);
             Taps {
                 weights,
                 input,
                 window: window
-                    .wrapping_mul(self.input_channels)
+                    .wrapping_mul(g.input_channels)
                     .wrapping_add(block.input_channel),
                 rows: rows.clone(),
             }
         };
-        let whole = self.columns.whole();
-        // The last positions may be computed twice.
-        let last = (whole.end >= whole.start + P).then(|| whole.end - P);
+        let (whole, all) = (g.columns.whole(), 0..g.columns.taps);
         let mut x = 0;
-        while x < self.columns.output {
-            if let Some(last) = last.filter(|_| whole.contains(&x)) {
-                x = x.min(last);
-                let sums = self.sums::<N, P>(&taps(x), 0..self.columns.taps);
-                for sums in &sums {
-                    self.store(block, sums, bias, x, output);
-                    x += 1;
-                }
+        while x < g.columns.output {
+            let left = whole.end.saturating_sub(x);
+            // The last positions may be computed twice.
+            if whole.contains(&x) && (left > Q * H || whole.len() < Q * H) && whole.len() >= P * H {
+                x = x.min(whole.end - P * H);
+                let sums = g.sums::<N, H, P>(&taps(x), all.clone(), H);
+                self.store::<N, H, P>(block, &sums, bias, x, output);
+                x += P * H;
+            } else if whole.contains(&x) && whole.len() >= Q * H {
+                x = x.min(whole.end - Q * H);
+                let sums = g.sums::<N, H, Q>(&taps(x), all.clone(), H);
+                self.store::<N, H, Q>(block, &sums, bias, x, output);
+                x += Q * H;
             } else {
-                let [sums] = self.sums::<N, 1>(&taps(x), self.columns.taps_inside(x));
-                self.store(block, &sums, bias, x, output);
+                let sums = g.sums::<N, H, 1>(&taps(x), g.columns.taps_inside(x), 1);
+                self.store_position::<N>(block, &sums[0], bias, x, output);
                 x += 1;
             }
         }
     }
 
-    /// The sums of `P` neighbouring positions of whose taps those of `columns` are inside, along W.
+    /// Writes the results of a block at `H * P` positions from `x` on.
     #[inline(always)]
-    fn sums<const N: usize, const P: usize>(
+    fn store<const N: usize, const H: usize, const P: usize>(
         &self,
-        taps: &Taps<'_, N>,
-        columns: Range<usize>,
-    ) -> [[f32; N]; P] {
-        let (width, depth) = (self.columns.taps, self.filter_channels);
-        // Rows of whole width are one run of steps.
-        let (runs, len) = match columns.len() == width {
-            true => (1, taps.rows.len() * width * depth),
-            false => (taps.rows.len(), columns.len() * depth),
-        };
-        let stride = self.columns.stride * self.input_channels;
-        let mut sums = [[0.0; N]; P];
-        for run in 0..runs {
-            let first = ((taps.rows.start + run) * width + columns.start) * depth;
-            let offsets = &self.offsets[first..][..len];
-            let (Some(&from), Some(&to)) = (offsets.first(), offsets.last()) else {
+        block: &Block,
+        sums: &[[f32; N]; P],
+        bias: &[f32; N],
+        x: usize,
+        output: &mut [f32],
+    ) {
+        for (number, sums) in sums.iter().enumerate() {
+            let x = x + number * H;
+            if H == 1 {
+                self.store_position(block, sums, bias, x, output);
                 continue;
-            };
-            let begin = taps.window.wrapping_add(from as usize);
-            let reach = (to - from) as usize + 1;
-            let windows: [&[f32]; P] =
-                std::array::from_fn(|position| &taps.input[begin + position * stride..][..reach]);
-            for (offset, weights) in offsets.iter().zip(&taps.weights[first..][..len]) {
-                let offset = (offset - from) as usize;
-                for (sums, window) in sums.iter_mut().zip(windows) {
-                    let activation = window[offset];
-                    for (sum, weight) in sums.iter_mut().zip(weights) {
-                        *sum += activation * weight;
-                    }
+            }
+            let results = self.results(sums, bias);
+            for (x, results) in (x..).zip(results.chunks_exact(N / H)) {
+                let to = &mut output[x * self.output_channels + block.first..][..block.channels];
+                match <&mut [f32; HALF]>::try_from(&mut *to) {
+                    Ok(to) => to.copy_from_slice(results),
+                    Err(_) => to.copy_from_slice(&results[..block.channels]),
                 }
             }
         }
-        sums
     }
 
     /// Writes the results of a block at position `x` of a row.
     #[inline(always)]
-    fn store<const N: usize>(
+    fn store_position<const N: usize>(
         &self,
         block: &Block,
         sums: &[f32; N],
@@ -307,29 +307,24 @@ impl<L> Packed<L> {
         x: usize,
         output: &mut [f32],
     ) {
-        let (low, high) = self.range;
+        let results = self.results(sums, bias);
         let to = &mut output[x * self.output_channels + block.first..][..block.channels];
+        match <&mut [f32; N]>::try_from(&mut *to) {
+            Ok(to) => *to = results,
+            Err(_) => to.copy_from_slice(&results[..block.channels]),
+        }
+    }
+
+    /// Sums with their biases, within the range.
+    #[inline(always)]
+    fn results<const N: usize>(&self, sums: &[f32; N], bias: &[f32; N]) -> [f32; N] {
+        let (low, high) = self.range;
         let mut results = *sums;
         for (result, bias) in results.iter_mut().zip(bias) {
             let sum = *result + bias;
             let raised = if sum < low { low } else { sum };
             *result = if high < raised { high } else { raised };
         }
-        match <&mut [f32; N]>::try_from(&mut *to) {
-            Ok(to) => *to = results,
-            Err(_) => to.copy_from_slice(&results[..block.channels]),
-        }
+        results
     }
-}
-
-/// What a block's sums are made from at a position.
-struct Taps<'a, const N: usize> {
-    /// By step.
-    weights: &'a [[f32; N]],
-    /// A picture.
-    input: &'a [f32],
-    /// Where the window begins, perhaps before the input: wrapped then.
-    window: usize,
-    /// Taps inside the input along H.
-    rows: Range<usize>,
 }
