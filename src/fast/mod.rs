@@ -19,7 +19,7 @@
 //! 1. A name in [`Isa`], in [`Isa::ALL`] at its rank.
 //! 2. One file in `lanes/` with a token type that implements `Lanes`: how many sums a vector holds, what one dot step
 //!    multiplies, how sums become codes. Everything else is written once over that trait: `lanes/tile.rs` and `lanes/rows.rs` (matrix
-//!    products), `lanes/channelwise.rs` and `lanes/sliding.rs` (depthwise), `binary.rs` (ADD, SUB, MUL),
+//!    products), `lanes/channelwise.rs`, `lanes/sliding.rs` and `lanes/quads.rs` (depthwise), `binary.rs` (ADD, SUB, MUL),
 //!    `conv_2d_float.rs`, `prelu.rs`, `resize_bilinear.rs`, `arg_max.rs`, `softmax.rs`, `pool_2d.rs`, `lstm/`, `svdf.rs`
 //!    and `scaled_products.rs`.
 //! 3. One line in `for_each_isa!` (`lanes/mod.rs`); all primitives then list it, and all tests and benches run it.

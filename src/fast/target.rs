@@ -6,7 +6,7 @@ use super::lanes::{Lanes, Work};
 #[cfg(target_arch = "x86_64")]
 use super::Isa;
 #[cfg(target_arch = "x86_64")]
-use super::lanes::{Avx2, Avx512Bw};
+use super::lanes::{Avx2, Avx512Bw, Avx512Vbmi};
 
 /// What a loop that the compiler vectorises by itself is compiled for.
 ///
@@ -62,6 +62,9 @@ impl Target {
             // Such machines have AVX2, too.
             #[cfg(target_arch = "x86_64")]
             Compiled::Avx512(_) => {
+                if let Some(lanes) = Avx512Vbmi::detect() {
+                    return lanes.look_up(table, from, to);
+                }
                 if let Some(lanes) = Avx2::detect() {
                     return lanes.look_up(table, from, to);
                 }
@@ -107,7 +110,7 @@ mod tests {
         let table: [u8; 256] = std::array::from_fn(|i| (i * 167 + 13) as u8);
         let only = Isa::ALL.iter().map(|&isa| KernelChoice::Only(isa));
         for choice in only.chain([KernelChoice::Reference, KernelChoice::Fastest]) {
-            for len in [0, 1, 31, 32, 33, 300, 512] {
+            for len in [0, 1, 31, 32, 33, 64, 300, 512] {
                 let from: Vec<u8> = (0..len).map(|i| (i * 3) as u8).collect();
                 let expected: Vec<u8> = from.iter().map(|&byte| table[byte as usize]).collect();
                 let mut found = vec![0x55; len];

@@ -4,12 +4,14 @@
 //! channel makes it a plain convolution.
 
 mod packed;
+mod quads;
 
 use super::conv_2d;
 use super::lanes::channelwise::MOST_TAPS;
 use super::lanes::{Lanes, for_each_isa};
 use super::{Conv2d, ConvKernel, Element8, Primitive, Stage, Variant, Window};
 use packed::Packed;
+use quads::Quads;
 
 /// A depthwise convolution with constant weights. Pictures are NHWC, filters 1HWO; output channel `o` reads input channel
 /// `o / multiplier`.
@@ -102,6 +104,9 @@ fn prepare<L: Lanes>(
     let has_groups = problem.input_channels == 1 || !problem.repeats();
     if problem.multiplier > 1 && has_groups || problem.taps() > MOST_TAPS {
         return prepare_grouped::<L>(name, problem);
+    }
+    if let Some(quads) = Quads::new(name, lanes, problem) {
+        return Some(Box::new(quads));
     }
     Some(Box::new(Packed::new(name, lanes, problem)))
 }

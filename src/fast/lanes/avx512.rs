@@ -7,10 +7,13 @@
     reason = "calls of functions for instructions that a token proves present"
 )]
 
+use super::avx512_quads::{interleave_channels, interleave_halves};
 use super::operands::{pairs_of_words, quads_of_bytes};
+use super::quads::QUAD;
 use super::x86::{Limits, block_order, with_features, write_128};
 use super::{Lanes, Work};
 use crate::fast::Isa;
+use std::arch::asm;
 use std::arch::x86_64::*;
 
 /// Proof that the machine has AVX-512 BW and VL.
@@ -66,8 +69,9 @@ impl Common {
             _mm512_srav_epi32(sums, bits)
         }
 
-        fn pairs(sums: __m512i, activations: __m512i, weights: __m512i) -> __m512i {
-            _mm512_add_epi32(sums, _mm512_madd_epi16(activations, weights))
+        fn if_negative(numbers: __m512i, then: __m512i, otherwise: __m512i) -> __m512i {
+            let negative = _mm512_cmplt_epi32_mask(numbers, _mm512_setzero_si512());
+            _mm512_mask_mov_epi32(otherwise, negative, then)
         }
 
         fn scale_right(sums: __m512i, multipliers: __m512i, rights: __m512i, rest: __m512i) -> __m512i {
@@ -75,6 +79,24 @@ impl Common {
             let away = _mm512_add_epi32(high, _mm512_srai_epi32::<31>(high));
             let half = _mm512_srav_epi32(away, rights);
             _mm512_srai_epi32::<1>(_mm512_add_epi32(half, rest))
+        }
+
+        fn scale_positive(sums: __m512i, multipliers: __m512i, rights: __m512i) -> __m512i {
+            // Positive numbers round half up twice, which one shift of the whole product does: half of its last bit and, 31 bits lower,
+            // half of the product's are added.
+            let one = _mm512_set1_epi64(1);
+            let half = |product, right| {
+                let right = _mm512_add_epi64(right, _mm512_set1_epi64(31));
+                let halves = _mm512_add_epi64(_mm512_sllv_epi64(one, right), _mm512_set1_epi64(1 << 30));
+                let right = _mm512_add_epi64(right, one);
+                _mm512_srav_epi64(_mm512_add_epi64(product, halves), right)
+            };
+            let even_rights = _mm512_and_si512(rights, _mm512_set1_epi64(u32::MAX.into()));
+            let even = half(products_of_even(sums, multipliers), even_rights);
+            let odd = products_of_even(odd_lanes(sums), odd_lanes(multipliers));
+            let odd = half(odd, _mm512_srli_epi64::<32>(rights));
+            let (even, odd) = (_mm512_castsi512_ps(even), _mm512_castsi512_ps(odd));
+            _mm512_castps_si512(_mm512_mask_moveldup_ps(even, ODD, odd))
         }
 
         fn scale(sums: __m512i, multipliers: __m512i, lefts: __m512i, rights: __m512i, zero: __m512i) -> __m512i {
@@ -91,16 +113,21 @@ impl Common {
         }
 
         fn with_totals(to: __m512i, quad: usize, sums: [__m512i; 4]) -> __m512i {
-            let halves = sums.map(|sums| {
-                let low = _mm512_castsi512_si256(sums);
-                _mm256_add_epi32(low, _mm512_extracti64x4_epi64::<1>(sums))
-            });
-            let left = _mm256_hadd_epi32(halves[0], halves[1]);
-            let right = _mm256_hadd_epi32(halves[2], halves[3]);
-            let quarters = _mm256_hadd_epi32(left, right);
+            let [a, b, c, d] = sums;
+            let left = _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
+            let right = _mm512_add_epi32(_mm512_unpacklo_epi32(c, d), _mm512_unpackhi_epi32(c, d));
+            // Each 128 bits hold a quarter of each total.
+            let quarters = _mm512_add_epi32(
+                _mm512_unpacklo_epi64(left, right),
+                _mm512_unpackhi_epi64(left, right),
+            );
+            let halves = _mm256_add_epi32(
+                _mm512_castsi512_si256(quarters),
+                _mm512_extracti64x4_epi64::<1>(quarters),
+            );
             let totals = _mm_add_epi32(
-                _mm256_castsi256_si128(quarters),
-                _mm256_extracti128_si256::<1>(quarters),
+                _mm256_castsi256_si128(halves),
+                _mm256_extracti128_si256::<1>(halves),
             );
             let lanes = 0xf << (4 * quad);
             _mm512_mask_broadcast_i32x4(to, lanes, totals)
@@ -122,10 +149,11 @@ impl Common {
             ]
         }
 
-        fn tap_pair(sums: [__m512i; 2], left: __m512i, right: __m512i, weights: [__m512i; 2]) -> [__m512i; 2] {
-            let low = _mm512_madd_epi16(_mm512_unpacklo_epi16(left, right), weights[0]);
-            let high = _mm512_madd_epi16(_mm512_unpackhi_epi16(left, right), weights[1]);
-            [_mm512_add_epi32(sums[0], low), _mm512_add_epi32(sums[1], high)]
+        fn interleave_words(left: __m512i, right: __m512i) -> [__m512i; 2] {
+            [
+                _mm512_unpacklo_epi16(left, right),
+                _mm512_unpackhi_epi16(left, right),
+            ]
         }
 
         fn widen_signed(bytes: __m256i) -> __m512i {
@@ -200,14 +228,42 @@ impl Common {
 #[inline]
 #[target_feature(enable = "avx512f")]
 fn high_product(a: __m512i, b: __m512i) -> __m512i {
-    let odd_of = |x| _mm512_castps_si512(_mm512_movehdup_ps(_mm512_castsi512_ps(x)));
     let nudge = _mm512_set1_epi64(1 << 30);
-    let even = _mm512_add_epi64(_mm512_mul_epi32(a, b), nudge);
-    let odd = _mm512_add_epi64(_mm512_mul_epi32(odd_of(a), odd_of(b)), nudge);
+    let even = _mm512_add_epi64(products_of_even(a, b), nudge);
+    let odd = _mm512_add_epi64(products_of_even(odd_lanes(a), odd_lanes(b)), nudge);
     // Doubled, the result stands in the high half.
     let even = _mm512_castsi512_ps(_mm512_add_epi64(even, even));
     let odd = _mm512_castsi512_ps(_mm512_add_epi64(odd, odd));
-    _mm512_castps_si512(_mm512_mask_movehdup_ps(odd, 0b0101_0101_0101_0101, even))
+    _mm512_castps_si512(_mm512_mask_movehdup_ps(odd, !ODD, even))
+}
+
+/// The odd lanes.
+const ODD: __mmask16 = 0b1010_1010_1010_1010;
+
+/// The odd lanes, each where the even one before it was.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn odd_lanes(a: __m512i) -> __m512i {
+    _mm512_castps_si512(_mm512_movehdup_ps(_mm512_castsi512_ps(a)))
+}
+
+/// The 64-bit products of the even lanes. From the intrinsic the compiler takes the widening of a factor out of loops; what is
+/// left then is a product of 64-bit numbers, three multiplications.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn products_of_even(a: __m512i, b: __m512i) -> __m512i {
+    let product;
+    // SAFETY: the instruction reads and writes these registers alone, and AVX-512 F has it.
+    unsafe {
+        asm!(
+            "vpmuldq {product}, {a}, {b}",
+            product = lateout(zmm_reg) product,
+            a = in(zmm_reg) a,
+            b = in(zmm_reg) b,
+            options(pure, nomem, nostack, preserves_flags),
+        );
+    }
+    product
 }
 
 /// The bytes whose mask bits are set; the others are not read and are 0.
@@ -254,6 +310,8 @@ macro_rules! common {
         type Row = __m512i;
         const N: usize = 16;
         const ROWS: usize = 12;
+        const SLIDES: bool = true;
+        const NEIGHBOURS: bool = true;
 
         fn run<W: Work>(self, work: W) -> W::Output {
             #[target_feature(enable = $features)]
@@ -270,7 +328,9 @@ macro_rules! common {
             fn subtract(a: __m512i, b: __m512i) -> __m512i;
             fn shift_left(sums: __m512i, bits: __m512i) -> __m512i;
             fn shift_right(sums: __m512i, bits: __m512i) -> __m512i;
+            fn if_negative(numbers: __m512i, then: __m512i, otherwise: __m512i) -> __m512i;
             fn scale_right(sums: __m512i, multipliers: __m512i, rights: __m512i, rest: __m512i) -> __m512i;
+            fn scale_positive(sums: __m512i, multipliers: __m512i, rights: __m512i) -> __m512i;
             fn scale(
                 sums: __m512i, multipliers: __m512i, lefts: __m512i, rights: __m512i, zero: __m512i
             ) -> __m512i;
@@ -279,9 +339,6 @@ macro_rules! common {
             fn splat_word(value: i16) -> __m512i;
             fn subtract_words(a: __m512i, b: __m512i) -> __m512i;
             fn word_products(a: __m512i, b: __m512i) -> [__m512i; 2];
-            fn tap_pair(
-                sums: [__m512i; 2], left: __m512i, right: __m512i, weights: [__m512i; 2]
-            ) -> [__m512i; 2];
         }
 
         #[inline(always)]
@@ -381,6 +438,21 @@ macro_rules! common {
         }
 
         #[inline(always)]
+        fn tap_pair(
+            self,
+            sums: [__m512i; 2],
+            left: __m512i,
+            right: __m512i,
+            weights: [__m512i; 2],
+        ) -> [__m512i; 2] {
+            let [low, high] = self.0.interleave_words(left, right);
+            [
+                self.pairs(sums[0], low, weights[0]),
+                self.pairs(sums[1], high, weights[1]),
+            ]
+        }
+
+        #[inline(always)]
         fn store_block(self, codes: [__m512i; 2], limits: Limits<__m512i>, to: &mut [u8]) {
             self.0.write_256(self.0.narrow_block(codes, limits), to);
         }
@@ -404,7 +476,15 @@ impl Lanes for Avx512Bw {
 
     #[inline(always)]
     fn dot(self, sums: __m512i, activations: __m512i, weights: __m512i) -> __m512i {
-        self.0.pairs(sums, activations, weights)
+        self.pairs(sums, activations, weights)
+    }
+}
+
+impl Avx512Bw {
+    with_features! { "avx512bw":
+        fn pairs(sums: __m512i, activations: __m512i, weights: __m512i) -> __m512i {
+            _mm512_add_epi32(sums, _mm512_madd_epi16(activations, weights))
+        }
     }
 }
 
@@ -431,6 +511,60 @@ impl Lanes for Avx512Vnni {
     with_features! { "avx512f,avx512vnni":
         fn dot(sums: __m512i, activations: __m512i, weights: __m512i) -> __m512i {
             _mm512_dpbusd_epi32(sums, activations, weights)
+        }
+    }
+
+    const QUADS: bool = true;
+
+    #[inline(always)]
+    fn interleave(self, columns: [&[u8]; QUAD], signed: bool, to: &mut [u8]) {
+        let channels = columns[0].len();
+        assert!(columns.iter().all(|column| column.len() == channels));
+        assert!(to.len() >= channels.next_multiple_of(16) * QUAD);
+        let flip = if signed { -128 } else { 0 };
+        // SAFETY: columns and `to` go on for so many channels, as asserted; the token proves the features.
+        unsafe {
+            interleave_channels(columns.map(<[u8]>::as_ptr), channels, flip, to.as_mut_ptr())
+        };
+    }
+
+    #[inline(always)]
+    fn interleave_row(
+        self,
+        row: &[u8],
+        channels: usize,
+        count: usize,
+        signed: bool,
+        to: &mut [u8],
+    ) {
+        assert!(row.len() >= (2 * count + 2) * channels);
+        assert!(to.len() >= (count * channels).next_multiple_of(16) * QUAD);
+        let flip = if signed { -128 } else { 0 };
+        let (from, to) = (row.as_ptr(), to.as_mut_ptr());
+        if channels == 8 {
+            for pair in 0..count.div_ceil(2) {
+                let from = from.wrapping_add(pair * 4 * 8);
+                // The columns of an odd last one end two earlier.
+                let columns = 6.min(2 * count + 2 - 4 * pair);
+                // SAFETY: row and `to` go on for so many quads, as asserted; the token proves the features.
+                unsafe { interleave_halves(from, columns, flip, to.wrapping_add(pair * 64)) };
+            }
+            return;
+        }
+        for quad in 0..count {
+            let from = from.wrapping_add(2 * quad * channels);
+            let columns = std::array::from_fn(|column| from.wrapping_add(column * channels));
+            let to = to.wrapping_add(quad * channels * QUAD);
+            // SAFETY: as above.
+            unsafe { interleave_channels(columns, channels, flip, to) };
+        }
+    }
+}
+
+impl Avx512Vnni {
+    with_features! { "avx512f,avx512vnni":
+        fn pairs(sums: __m512i, words: __m512i, weights: __m512i) -> __m512i {
+            _mm512_dpwssd_epi32(sums, words, weights)
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Tables of 256 bytes by the shuffles of AVX2.
+//! Tables of 256 bytes by shuffles.
 #![expect(
     unsafe_code,
     reason = "calls of functions for instructions that a token proves present"
@@ -8,6 +8,46 @@ use super::Avx2;
 use super::x86::with_features;
 use std::arch::x86_64::*;
 
+/// Proof that the machine has AVX-512 BW and VBMI, whose shuffles choose among 128 bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct Avx512Vbmi(());
+
+impl Avx512Vbmi {
+    pub fn detect() -> Option<Self> {
+        let present = is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512vbmi");
+        present.then_some(Self(()))
+    }
+
+    with_features! { "avx512f,avx512bw,avx512vbmi":
+        fn look_up_blocks(table: &[u8; 256], from: &[[u8; 64]], to: &mut [[u8; 64]]) {
+            let quarters: [[u8; 64]; 4] = bytemuck::must_cast(*table);
+            // SAFETY: any 64 bytes are a vector.
+            let quarters = quarters.map(|bytes| unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) });
+            for (to, from) in to.iter_mut().zip(from) {
+                // SAFETY: as above.
+                let indices = unsafe { _mm512_loadu_si512(from.as_ptr().cast()) };
+                let low = _mm512_permutex2var_epi8(quarters[0], indices, quarters[1]);
+                let high = _mm512_permutex2var_epi8(quarters[2], indices, quarters[3]);
+                let found = _mm512_mask_mov_epi8(low, _mm512_movepi8_mask(indices), high);
+                // SAFETY: as above.
+                unsafe { _mm512_storeu_si512(to.as_mut_ptr().cast(), found) };
+            }
+        }
+    }
+
+    /// Writes the entry of `table` for each byte of `from`.
+    pub fn look_up(self, table: &[u8; 256], from: &[u8], to: &mut [u8]) {
+        let ((from, rest), (to, last)) = (from.as_chunks(), to.as_chunks_mut());
+        self.look_up_blocks(table, from, to);
+        for (to, &from) in last.iter_mut().zip(rest) {
+            *to = table[usize::from(from)];
+        }
+    }
+}
+
+/// Shuffles of AVX2 choose among sixteen bytes.
 impl Avx2 {
     with_features! { "avx2":
         fn look_up_blocks(table: &[u8; 256], from: &[[u8; 32]], to: &mut [[u8; 32]]) {

@@ -23,11 +23,14 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 #[cfg(target_arch = "x86_64")]
+mod avx512_quads;
+#[cfg(target_arch = "x86_64")]
 mod look_up;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
 pub mod channelwise;
+pub mod quads;
 pub mod rows;
 pub mod sliding;
 pub mod tile;
@@ -35,6 +38,7 @@ pub mod tile;
 use super::Isa;
 use super::aligned::Aligned;
 use bytemuck::Pod;
+use quads::QUAD;
 use tile::WholeTiles;
 
 /// The most sums any vector holds.
@@ -307,6 +311,35 @@ pub trait Lanes: Copy + Send + Sync + 'static {
     /// `sums` plus the products of neighbours, each in some lane.
     fn multiply_row(self, sums: Self::Sum, activations: Self::Row, weights: Self::Row)
     -> Self::Sum;
+    /// Whether depthwise convolutions copy quads of columns: there are four products a sum, and
+    /// [`interleave`](Self::interleave) is quick.
+    const QUADS: bool = false;
+    /// Writes the activations of neighbouring channels at four columns, those of a channel side by side. What `to` has room for
+    /// behind them may be written, too, for a vector.
+    #[inline(always)]
+    fn interleave(self, columns: [&[u8]; QUAD], signed: bool, to: &mut [Self::Activation]) {
+        for (channel, to) in to.chunks_exact_mut(QUAD).take(columns[0].len()).enumerate() {
+            for (to, column) in to.iter_mut().zip(columns) {
+                *to = Self::activation(column[channel], signed);
+            }
+        }
+    }
+    /// [`interleave`](Self::interleave) for the columns of a row: `count` times four, beginning at every second one.
+    #[inline(always)]
+    fn interleave_row(
+        self,
+        row: &[u8],
+        channels: usize,
+        count: usize,
+        signed: bool,
+        to: &mut [Self::Activation],
+    ) {
+        for quad in 0..count {
+            let columns = &row[2 * quad * channels..][..QUAD * channels];
+            let columns = std::array::from_fn(|column| &columns[column * channels..][..channels]);
+            self.interleave(columns, signed, &mut to[quad * channels * QUAD..]);
+        }
+    }
     /// `to` with its lanes from `4 * quad` on replaced by the sums of all lanes of each of four vectors.
     #[inline(always)]
     fn with_totals(self, to: Self::Sum, quad: usize, sums: [Self::Sum; 4]) -> Self::Sum {
@@ -408,6 +441,8 @@ pub(in crate::fast) use for_each_isa;
 pub use avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
 pub use avx512::{Avx512Bw, Avx512Vnni};
+#[cfg(target_arch = "x86_64")]
+pub use look_up::Avx512Vbmi;
 #[cfg(target_arch = "aarch64")]
 pub use neon::{Dotprod, Neon};
 #[cfg(all(test, target_arch = "x86_64"))]

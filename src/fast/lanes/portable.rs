@@ -263,6 +263,7 @@ impl Lanes for EmulatedVnni {
     const ISA: Isa = Isa::Avx512Vnni;
     quads_of_bytes!();
     common!(0, 1, 2, 3);
+    const QUADS: bool = true;
 
     #[inline(always)]
     unsafe fn read_row(self, from: *const u8) -> Self::Row {

@@ -378,6 +378,18 @@ fn depthwise_conv_2d_variants_give_the_reference_s_bits() {
             };
             (rows, columns) = (axis(9), axis(40));
         }
+        if n.chance(4) {
+            // Taps in a line, along either side of the picture.
+            let taps = n.one_of(&[2, 4, 9, 11, 12]);
+            let padding = n.one_of(&[Padding::Same, Padding::Valid]);
+            let (input, stride) = (n.size(taps, 40), n.one_of(&[1, 2]));
+            let line = Axis::new(input, taps, stride, 1, padding).expect("valid");
+            let point = Axis::new(n.size(1, 2), 1, 1, 1, padding).expect("valid");
+            (rows, columns) = match n.chance(2) {
+                true => (line, point),
+                false => (point, line),
+            };
+        }
         if n.chance(16) {
             // More taps than most have.
             rows = Axis::new(12, 10, 1, 1, Padding::Valid).expect("valid");
