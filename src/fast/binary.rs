@@ -1,19 +1,23 @@
 //! Operators that combine two tensors element by element.
 
+use super::lanes::places::Places;
 use super::lanes::{Lanes, Work};
+
+/// The elements of two operands, left first; `None` where they are what the result holds before it is computed.
+pub type Pair<'a, E> = [Option<&'a [E]>; 2];
 
 /// A prepared combination of two operands, of bytes unless `E` says otherwise.
 pub trait BinaryKernel<E = u8>: Send + Sync {
     /// `<primitive>.<isa>`.
     fn name(&self) -> &'static str;
     /// Computes as many results as `output` has room for; operands are as long.
-    fn run(&self, left: &[E], right: &[E], output: &mut [E]);
+    fn run(&self, operands: Pair<'_, E>, output: &mut [E]);
 }
 
 /// A combination as lanes compute it: what it needs, prepared.
 pub trait Elements<L: Lanes, E = u8>: Send + Sync {
     /// As [`BinaryKernel::run`]; implementations are `#[inline(always)]`.
-    fn run(&self, lanes: L, operands: [&[E]; 2], output: &mut [E]);
+    fn run(&self, lanes: L, operands: Pair<'_, E>, output: &mut [E]);
 }
 
 /// The kernel of `by` for some lanes.
@@ -37,10 +41,10 @@ impl<L: Lanes, E, B: Elements<L, E>> BinaryKernel<E> for Vectors<L, B> {
         self.name
     }
 
-    fn run(&self, left: &[E], right: &[E], output: &mut [E]) {
+    fn run(&self, operands: Pair<'_, E>, output: &mut [E]) {
         self.lanes.run(Run {
             vectors: self,
-            operands: [left, right],
+            operands,
             output,
         });
     }
@@ -49,7 +53,7 @@ impl<L: Lanes, E, B: Elements<L, E>> BinaryKernel<E> for Vectors<L, B> {
 /// One call of [`BinaryKernel::run`].
 struct Run<'a, L: Lanes, B, E> {
     vectors: &'a Vectors<L, B>,
-    operands: [&'a [E]; 2],
+    operands: Pair<'a, E>,
     output: &'a mut [E],
 }
 
@@ -69,35 +73,32 @@ pub trait Combine<L: Lanes> {
     fn codes(&self, lanes: L, left: L::Words, right: L::Words) -> [L::Sum; 2];
 }
 
-/// Combines the bytes of two operands, which are as long as `output`.
+/// Combines the bytes of two operands.
 #[inline(always)]
 pub fn combine<L: Lanes, const SIGNED: bool>(
     lanes: L,
     by: &impl Combine<L>,
     limits: L::Limits,
-    [left, right]: [&[u8]; 2],
+    operands: Pair<'_, u8>,
     output: &mut [u8],
 ) {
-    let (left, right) = (&left[..output.len()], &right[..output.len()]);
     let block = 2 * L::N;
+    let mut places = Places::new(operands, output);
     // Two blocks at a time: what one waits for the other fills.
-    let mut outputs = output.chunks_exact_mut(2 * block);
-    let operands = left
-        .chunks_exact(2 * block)
-        .zip(right.chunks_exact(2 * block));
-    for (to, (left, right)) in (&mut outputs).zip(operands) {
+    while places.left() >= 2 * block {
+        let [left, right] = places.operands(2 * block);
         let words = |operand: &[u8], from: usize| lanes.words(&operand[from..][..block], SIGNED);
         let first = by.codes(lanes, words(left, 0), words(right, 0));
         let second = by.codes(lanes, words(left, block), words(right, block));
-        let (to, later) = to.split_at_mut(block);
+        let (to, later) = places.next(2 * block).split_at_mut(block);
         lanes.store_block(first, limits, to);
         lanes.store_block(second, limits, later);
     }
-    let rest = outputs.into_remainder();
-    let from = left.len() - rest.len();
-    let operands = left[from..].chunks(block).zip(right[from..].chunks(block));
-    for (to, (left, right)) in rest.chunks_mut(block).zip(operands) {
+    while places.left() > 0 {
+        let len = places.left().min(block);
+        let [left, right] = places.operands(len);
         let (left, right) = (lanes.words(left, SIGNED), lanes.words(right, SIGNED));
-        lanes.store_block(by.codes(lanes, left, right), limits, to);
+        let codes = by.codes(lanes, left, right);
+        lanes.store_block(codes, limits, places.next(len));
     }
 }

@@ -1,6 +1,6 @@
 //! Products of bytes.
 
-use super::binary::{BinaryKernel, Combine, Elements, Vectors, combine};
+use super::binary::{BinaryKernel, Combine, Elements, Pair, Vectors, combine};
 use super::lanes::{Lanes, for_each_isa};
 use super::{Element8, Primitive, Variant};
 use crate::fixedpoint::QuantizedMultiplier;
@@ -50,7 +50,7 @@ fn prepare<L: Lanes>(name: &'static str, problem: &Mul) -> Option<Box<dyn Binary
 
 impl<L: Lanes> Elements<L> for Mul {
     #[inline(always)]
-    fn run(&self, lanes: L, operands: [&[u8]; 2], output: &mut [u8]) {
+    fn run(&self, lanes: L, operands: Pair<'_, u8>, output: &mut [u8]) {
         let right = self.output.1.shift < 0;
         match (self.element.is_signed(), right) {
             (true, true) => self.elements::<L, true, true>(lanes, operands, output),
@@ -66,7 +66,7 @@ impl Mul {
     fn elements<L: Lanes, const SIGNED: bool, const RIGHT: bool>(
         &self,
         lanes: L,
-        operands: [&[u8]; 2],
+        operands: Pair<'_, u8>,
         output: &mut [u8],
     ) {
         let scale = Scale::<L, RIGHT>::new(lanes, self);

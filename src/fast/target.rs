@@ -6,7 +6,7 @@ use super::lanes::{Lanes, Work};
 #[cfg(target_arch = "x86_64")]
 use super::Isa;
 #[cfg(target_arch = "x86_64")]
-use super::lanes::{Avx2, Avx512Bw, Avx512Vbmi};
+use super::lanes::{Avx2, Avx512Bw, Avx512Vbmi, LookUp};
 
 /// What a loop that the compiler vectorises by itself is compiled for.
 ///
@@ -56,23 +56,50 @@ impl Target {
 
     /// Writes the entry of `table` for each byte of `from`, which is as long as `to`.
     pub fn look_up(self, table: &[u8; 256], from: &[u8], to: &mut [u8]) {
-        match self.0 {
-            #[cfg(target_arch = "x86_64")]
-            Compiled::Avx2(lanes) => return lanes.look_up(table, from, to),
-            // Such machines have AVX2, too.
-            #[cfg(target_arch = "x86_64")]
-            Compiled::Avx512(_) => {
-                if let Some(lanes) = Avx512Vbmi::detect() {
-                    return lanes.look_up(table, from, to);
-                }
-                if let Some(lanes) = Avx2::detect() {
-                    return lanes.look_up(table, from, to);
-                }
-            }
-            Compiled::AnyMachine => {}
+        #[cfg(target_arch = "x86_64")]
+        if let Some(lanes) = self.vbmi() {
+            return lanes.look_up(table, from, to);
+        }
+        #[cfg(target_arch = "x86_64")]
+        if let Some(lanes) = self.avx2() {
+            return lanes.look_up(table, from, to);
         }
         for (to, &from) in to.iter_mut().zip(from) {
             *to = table[usize::from(from)];
+        }
+    }
+
+    /// Replaces each byte by its entry of `table`.
+    pub fn look_up_in_place(self, table: &[u8; 256], bytes: &mut [u8]) {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(lanes) = self.vbmi() {
+            return lanes.look_up_in_place(table, bytes);
+        }
+        #[cfg(target_arch = "x86_64")]
+        if let Some(lanes) = self.avx2() {
+            return lanes.look_up_in_place(table, bytes);
+        }
+        for byte in bytes {
+            *byte = table[usize::from(*byte)];
+        }
+    }
+
+    /// Some machines with AVX-512 have it.
+    #[cfg(target_arch = "x86_64")]
+    fn vbmi(self) -> Option<Avx512Vbmi> {
+        match self.0 {
+            Compiled::Avx512(_) => Avx512Vbmi::detect(),
+            _ => None,
+        }
+    }
+
+    /// Machines with AVX-512 have AVX2, too.
+    #[cfg(target_arch = "x86_64")]
+    fn avx2(self) -> Option<Avx2> {
+        match self.0 {
+            Compiled::Avx2(lanes) => Some(lanes),
+            Compiled::Avx512(_) => Avx2::detect(),
+            Compiled::AnyMachine => None,
         }
     }
 }
@@ -116,6 +143,9 @@ mod tests {
                 let mut found = vec![0x55; len];
                 Target::new(choice).look_up(&table, &from, &mut found);
                 assert_eq!(found, expected, "{choice:?}, {len} bytes");
+                let mut found = from;
+                Target::new(choice).look_up_in_place(&table, &mut found);
+                assert_eq!(found, expected, "{choice:?}, {len} bytes in place");
             }
         }
     }

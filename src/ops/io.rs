@@ -79,6 +79,9 @@ impl<'a> Constants<'a> {
 /// An operand: absent, or its data.
 pub type TensorView<'v> = Option<TensorRef<'v>>;
 
+/// Operands that may lie where the result lies, of those that do `None`, and the result.
+pub type InPlace<'v, E, const I: usize> = ([Option<&'v [E]>; I], &'v mut [E]);
+
 /// Operands, results and scratch buffers of one operator, borrowed at the same time.
 pub struct Views<'v, const I: usize, const O: usize, const S: usize> {
     /// The operands asked for; `None` where one is left out.
@@ -262,6 +265,66 @@ impl<'a> KernelIo<'a> {
         }
     }
 
+    /// As [`elements`](Self::elements), for kernels whose operands may lie where the result lies: of those that do there is `None`,
+    /// and the result holds their elements until it is written.
+    ///
+    /// # Errors
+    /// As [`elements`](Self::elements).
+    pub fn elements_in_place<E: Pod, const I: usize>(
+        &mut self,
+        inputs: [usize; I],
+        output: usize,
+    ) -> Result<InPlace<'_, E, I>, EvalError> {
+        let (constants, operands) = (self.constants, self.operands);
+        match borrow_in_place(constants, operands, self.arena, inputs, output) {
+            Some(elements) => Ok(elements),
+            None => Err(no_elements::<E>(constants, operands, &inputs, output)),
+        }
+    }
+
+    /// As [`unary`](Self::unary), with `None` for an operand that lies where the result lies, which then holds its elements.
+    ///
+    /// # Errors
+    /// As [`unary`](Self::unary).
+    pub fn unary_in_place<T: Element, U: Element>(
+        &mut self,
+    ) -> Result<(Option<&[T]>, &mut [U]), EvalError> {
+        let ([input], output) = self.typed_in_place::<U, 1>([0])?;
+        Ok((elements_of(input)?, output))
+    }
+
+    /// As [`binary`](Self::binary), with `None` for a left operand that lies where the result lies, which then holds its elements.
+    ///
+    /// # Errors
+    /// As [`binary`](Self::binary).
+    #[expect(clippy::type_complexity, reason = "two operands and a result")]
+    pub fn binary_in_place<A: Element, B: Element, O: Element>(
+        &mut self,
+    ) -> Result<(Option<&[A]>, &[B], &mut [O]), EvalError> {
+        let ([left, right], output) = self.typed_in_place::<O, 2>([0, 1])?;
+        Ok((elements_of(left)?, required(right, 1)?.as_slice()?, output))
+    }
+
+    /// As [`elements_in_place`](Self::elements_in_place) of result 0, with the operands' types.
+    fn typed_in_place<O: Element, const I: usize>(
+        &mut self,
+        inputs: [usize; I],
+    ) -> Result<([TensorView<'_>; I], &mut [O]), EvalError> {
+        let (tensors, operands) = (self.constants.tensors, self.operands);
+        let (read, output) = self.elements_in_place::<u8, I>(inputs, 0)?;
+        let mut views = [None; I];
+        for ((view, bytes), slot) in views.iter_mut().zip(read).zip(inputs) {
+            if let (Some(operand), Some(bytes)) = (&operands.inputs[slot], bytes) {
+                let ty = tensors[operand.tensor].ty;
+                *view = Some(TensorRef::sized(ty, &operand.shape, None, bytes));
+            }
+        }
+        let operand = &operands.outputs[0];
+        let ty = tensors[operand.tensor].ty;
+        let output = TensorMut::sized(ty, &operand.shape, None, output);
+        Ok((views, output.into_slice()?))
+    }
+
     /// The elements of operand 0 and of result 0.
     ///
     /// # Errors
@@ -294,6 +357,11 @@ impl<'a> KernelIo<'a> {
     }
 }
 
+/// The elements of an operand, where it does not lie where the result lies.
+fn elements_of<T: Element>(view: TensorView<'_>) -> Result<Option<&[T]>, EvalError> {
+    Ok(view.map(|view| view.as_slice()).transpose()?)
+}
+
 /// The data of an operand that may not be left out.
 ///
 /// # Errors
@@ -324,6 +392,35 @@ fn borrow_elements<'v, E: Pod, const I: usize>(
     }
     let [output] = cut.pieces;
     Some((read, bytemuck::try_cast_slice_mut(output).ok()?))
+}
+
+/// As [`KernelIo::elements_in_place`]; `None` where that has an error.
+#[inline(always)]
+fn borrow_in_place<'v, E: Pod, const I: usize>(
+    constants: Constants<'v>,
+    operands: &StepOperands,
+    arena: &'v mut [u8],
+    inputs: [usize; I],
+    output: usize,
+) -> Option<InPlace<'v, E, I>> {
+    let written = arena_range(operands.outputs.get(output))?;
+    let cut = Cut::new(arena, [written.clone()])?;
+    let mut read = [None; I];
+    for (to, slot) in read.iter_mut().zip(inputs) {
+        let operand = operands.inputs.get(slot)?.as_ref()?;
+        if !lies_at(operand, written) {
+            let bytes = constants.read(&cut, operand)?;
+            *to = Some(bytemuck::try_cast_slice(bytes).ok()?);
+        }
+    }
+    let [output] = cut.pieces;
+    Some((read, bytemuck::try_cast_slice_mut(output).ok()?))
+}
+
+/// Whether an operand lies where a result lies.
+#[inline(always)]
+fn lies_at(operand: &Operand, written: &Range<usize>) -> bool {
+    matches!(&operand.place, Place::Arena(range) if range == written && !range.is_empty())
 }
 
 /// Why there are no elements.

@@ -188,6 +188,9 @@ pub struct Prepared {
     pub border: Option<ZeroBorder>,
     /// Whether the kernel reads operand 0 without the border that [`Node::border`] says it has.
     pub takes_border: bool,
+    /// The operands that may lie where result 0 lies, best first: the kernel reads each element of them before it writes there.
+    /// One that has another number of bytes never does.
+    pub in_place: &'static [usize],
 }
 
 impl Prepared {
@@ -225,6 +228,7 @@ impl Prepared {
             is_constant: false,
             border: None,
             takes_border: false,
+            in_place: &[],
         }
     }
 
@@ -253,6 +257,12 @@ impl Prepared {
     /// States that the kernel reads operand 0 without its border.
     pub fn taking_border(mut self) -> Self {
         self.takes_border = true;
+        self
+    }
+
+    /// States which operands may lie where result 0 lies.
+    pub fn in_place(mut self, slots: &'static [usize]) -> Self {
+        self.in_place = slots;
         self
     }
 

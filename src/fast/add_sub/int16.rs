@@ -3,8 +3,9 @@
 //! The reference shifts an operand to the left by 15 bits and takes the high half of a 64-bit product with its multiplier, rounded.
 //! The lower 15 bits of the shifted operand are 0, so that 32-bit products with either half of the multiplier have the same bits.
 
-use crate::fast::binary::{BinaryKernel, Elements, Vectors};
+use crate::fast::binary::{BinaryKernel, Elements, Pair, Vectors};
 use crate::fast::lanes::{Lanes, for_each_isa};
+use crate::fast::over_copies;
 use crate::fast::{Primitive, Variant};
 use crate::fixedpoint::QuantizedMultiplier;
 
@@ -80,7 +81,23 @@ struct Sums {
 
 impl<L: Lanes> Elements<L, i16> for Sums {
     #[inline(always)]
-    fn run(&self, _: L, [a, b]: [&[i16]; 2], output: &mut [i16]) {
+    fn run(&self, _: L, operands: Pair<'_, i16>, output: &mut [i16]) {
+        match operands {
+            [Some(left), Some(right)] => self.elements(left, right, output),
+            _ => over_copies(output, 1, |first, copy, block| {
+                let part = |which: usize| match operands[which] {
+                    Some(operand) => &operand[first..][..block.len()],
+                    None => copy,
+                };
+                self.elements(part(0), part(1), block);
+            }),
+        }
+    }
+}
+
+impl Sums {
+    #[inline(always)]
+    fn elements(&self, a: &[i16], b: &[i16], output: &mut [i16]) {
         let ([left, right], by) = (self.operands, self.output);
         let pairs = output.iter_mut().zip(a.iter().zip(b));
         if self.subtract {

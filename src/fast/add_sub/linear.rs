@@ -6,7 +6,7 @@
 
 use super::AddSub;
 use crate::fast::aligned::Aligned;
-use crate::fast::binary::{BinaryKernel, Combine, Elements, Vectors, combine};
+use crate::fast::binary::{BinaryKernel, Combine, Elements, Pair, Vectors, combine};
 use crate::fast::lanes::{Lanes, Work, same_pair};
 
 /// Results of an inference from which on trying every pair of bytes pays: a few dozen inferences make up for it.
@@ -58,7 +58,7 @@ fn results_of_pairs(stepwise: &dyn BinaryKernel) -> Vec<u8> {
     let right: [u8; 256] = std::array::from_fn(|byte| byte as u8);
     let mut codes = vec![0; 256 * 256];
     for (left, codes) in right.iter().zip(codes.chunks_exact_mut(256)) {
-        stepwise.run(&[*left; 256], &right, codes);
+        stepwise.run([Some(&[*left; 256]), Some(&right)], codes);
     }
     codes
 }
@@ -204,7 +204,7 @@ struct Shifted {
 
 impl<L: Lanes> Elements<L> for Shifted {
     #[inline(always)]
-    fn run(&self, lanes: L, operands: [&[u8]; 2], output: &mut [u8]) {
+    fn run(&self, lanes: L, operands: Pair<'_, u8>, output: &mut [u8]) {
         let sums = Sums {
             high: lanes.pair_weights(self.high.slice()),
             low: lanes.pair_weights(self.low.slice()),

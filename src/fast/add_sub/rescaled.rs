@@ -2,7 +2,7 @@
 
 use super::AddSub;
 use crate::fast::aligned::Aligned;
-use crate::fast::binary::{BinaryKernel, Combine, Elements, Vectors, combine};
+use crate::fast::binary::{BinaryKernel, Combine, Elements, Pair, Vectors, combine};
 use crate::fast::lanes::{Lanes, same_pair};
 use crate::fixedpoint::QuantizedMultiplier;
 
@@ -36,7 +36,7 @@ struct Rescaled {
 
 impl<L: Lanes> Elements<L> for Rescaled {
     #[inline(always)]
-    fn run(&self, lanes: L, operands: [&[u8]; 2], output: &mut [u8]) {
+    fn run(&self, lanes: L, operands: Pair<'_, u8>, output: &mut [u8]) {
         match (self.problem.element.is_signed(), self.problem.subtract) {
             (true, false) => self.elements::<L, true, false>(lanes, operands, output),
             (true, true) => self.elements::<L, true, true>(lanes, operands, output),
@@ -51,7 +51,7 @@ impl Rescaled {
     fn elements<L: Lanes, const SIGNED: bool, const SUBTRACT: bool>(
         &self,
         lanes: L,
-        operands: [&[u8]; 2],
+        operands: Pair<'_, u8>,
         output: &mut [u8],
     ) {
         let p = &self.problem;

@@ -8,65 +8,95 @@ use super::Avx2;
 use super::x86::with_features;
 use std::arch::x86_64::*;
 
+/// Looks bytes up, `N` at a time.
+pub trait LookUp<const N: usize>: Sized {
+    /// Writes the entry of `table` for each byte of as many blocks.
+    fn blocks(self, table: &[u8; 256], from: &[[u8; N]], to: &mut [[u8; N]]);
+
+    /// Replaces each byte by its entry of `table`.
+    fn blocks_in_place(self, table: &[u8; 256], bytes: &mut [[u8; N]]);
+
+    /// Writes the entry of `table` for each byte of `from`.
+    fn look_up(self, table: &[u8; 256], from: &[u8], to: &mut [u8]) {
+        let ((from, rest), (to, last)) = (from.as_chunks(), to.as_chunks_mut());
+        self.blocks(table, from, to);
+        for (to, &from) in last.iter_mut().zip(rest) {
+            *to = table[usize::from(from)];
+        }
+    }
+
+    /// Replaces each byte by its entry of `table`.
+    fn look_up_in_place(self, table: &[u8; 256], bytes: &mut [u8]) {
+        let (blocks, rest) = bytes.as_chunks_mut();
+        self.blocks_in_place(table, blocks);
+        for byte in rest {
+            *byte = table[usize::from(*byte)];
+        }
+    }
+}
+
 /// Proof that the machine has AVX-512 BW and VBMI, whose shuffles choose among 128 bytes.
 #[derive(Debug, Clone, Copy)]
 pub struct Avx512Vbmi(());
 
 impl Avx512Vbmi {
+    /// The token, where this machine has the instructions.
     pub fn detect() -> Option<Self> {
         let present = is_x86_feature_detected!("avx512f")
             && is_x86_feature_detected!("avx512bw")
             && is_x86_feature_detected!("avx512vbmi");
         present.then_some(Self(()))
     }
+}
 
+impl LookUp<64> for Avx512Vbmi {
     with_features! { "avx512f,avx512bw,avx512vbmi":
-        fn look_up_blocks(table: &[u8; 256], from: &[[u8; 64]], to: &mut [[u8; 64]]) {
-            let quarters: [[u8; 64]; 4] = bytemuck::must_cast(*table);
-            // SAFETY: any 64 bytes are a vector.
-            let quarters = quarters.map(|bytes| unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) });
+        fn blocks(table: &[u8; 256], from: &[[u8; 64]], to: &mut [[u8; 64]]) {
+            let quarters = bytemuck::must_cast(*table);
             for (to, from) in to.iter_mut().zip(from) {
-                // SAFETY: as above.
-                let indices = unsafe { _mm512_loadu_si512(from.as_ptr().cast()) };
-                let low = _mm512_permutex2var_epi8(quarters[0], indices, quarters[1]);
-                let high = _mm512_permutex2var_epi8(quarters[2], indices, quarters[3]);
-                let found = _mm512_mask_mov_epi8(low, _mm512_movepi8_mask(indices), high);
-                // SAFETY: as above.
-                unsafe { _mm512_storeu_si512(to.as_mut_ptr().cast(), found) };
+                *to = entries_of_quarters(&quarters, *from);
             }
         }
-    }
 
-    /// Writes the entry of `table` for each byte of `from`.
-    pub fn look_up(self, table: &[u8; 256], from: &[u8], to: &mut [u8]) {
-        let ((from, rest), (to, last)) = (from.as_chunks(), to.as_chunks_mut());
-        self.look_up_blocks(table, from, to);
-        for (to, &from) in last.iter_mut().zip(rest) {
-            *to = table[usize::from(from)];
+        fn blocks_in_place(table: &[u8; 256], bytes: &mut [[u8; 64]]) {
+            let quarters = bytemuck::must_cast(*table);
+            for bytes in bytes {
+                *bytes = entries_of_quarters(&quarters, *bytes);
+            }
         }
     }
 }
 
+/// The entries for bytes, by the quarters of the table.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
+fn entries_of_quarters(quarters: &[[u8; 64]; 4], bytes: [u8; 64]) -> [u8; 64] {
+    // SAFETY: any 64 bytes are a vector.
+    let vector = |bytes: &[u8; 64]| unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) };
+    let [a, b, c, d] = quarters.each_ref().map(vector);
+    let indices = vector(&bytes);
+    let low = _mm512_permutex2var_epi8(a, indices, b);
+    let high = _mm512_permutex2var_epi8(c, indices, d);
+    let found = _mm512_mask_mov_epi8(low, _mm512_movepi8_mask(indices), high);
+    // SAFETY: any vector is 64 bytes.
+    unsafe { std::mem::transmute::<__m512i, [u8; 64]>(found) }
+}
+
 /// Shuffles of AVX2 choose among sixteen bytes.
-impl Avx2 {
+impl LookUp<32> for Avx2 {
     with_features! { "avx2":
-        fn look_up_blocks(table: &[u8; 256], from: &[[u8; 32]], to: &mut [[u8; 32]]) {
+        fn blocks(table: &[u8; 256], from: &[[u8; 32]], to: &mut [[u8; 32]]) {
             let (low, high) = (differences(&table[..128]), differences(&table[128..]));
             for (to, from) in to.iter_mut().zip(from) {
-                let indices: __m256i = bytemuck::must_cast(*from);
-                let flipped = _mm256_xor_si256(indices, _mm256_set1_epi8(-128));
-                let found = _mm256_xor_si256(half(&low, indices), half(&high, flipped));
-                *to = bytemuck::must_cast(found);
+                *to = entries(&low, &high, *from);
             }
         }
-    }
 
-    /// Writes the entry of `table` for each byte of `from`.
-    pub fn look_up(self, table: &[u8; 256], from: &[u8], to: &mut [u8]) {
-        let ((from, rest), (to, last)) = (from.as_chunks(), to.as_chunks_mut());
-        self.look_up_blocks(table, from, to);
-        for (to, &from) in last.iter_mut().zip(rest) {
-            *to = table[usize::from(from)];
+        fn blocks_in_place(table: &[u8; 256], bytes: &mut [[u8; 32]]) {
+            let (low, high) = (differences(&table[..128]), differences(&table[128..]));
+            for bytes in bytes {
+                *bytes = entries(&low, &high, *bytes);
+            }
         }
     }
 }
@@ -83,6 +113,15 @@ fn differences(table: &[u8]) -> [__m256i; 8] {
         before = *entries;
     }
     vectors
+}
+
+/// The entries for bytes, by the differences of the table's halves.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn entries(low: &[__m256i; 8], high: &[__m256i; 8], bytes: [u8; 32]) -> [u8; 32] {
+    let indices: __m256i = bytemuck::must_cast(bytes);
+    let flipped = _mm256_xor_si256(indices, _mm256_set1_epi8(-128));
+    bytemuck::must_cast(_mm256_xor_si256(half(low, indices), half(high, flipped)))
 }
 
 /// The entries for `indices` from 0 to 127, and 0 for negative ones.

@@ -30,6 +30,7 @@ mod look_up;
 mod x86;
 
 pub mod channelwise;
+pub mod places;
 pub mod quads;
 pub mod rows;
 pub mod sliding;
@@ -442,7 +443,7 @@ pub use avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
 pub use avx512::{Avx512Bw, Avx512Vnni};
 #[cfg(target_arch = "x86_64")]
-pub use look_up::Avx512Vbmi;
+pub use look_up::{Avx512Vbmi, LookUp};
 #[cfg(target_arch = "aarch64")]
 pub use neon::{Dotprod, Neon};
 #[cfg(all(test, target_arch = "x86_64"))]

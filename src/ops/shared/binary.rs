@@ -1,7 +1,7 @@
 //! The kernel of operators that combine two tensors element by element.
 
-use super::{Broadcast, zip};
-use crate::ops::{EvalError, Kernel, KernelIo, Prepared, Views, required};
+use super::{Broadcast, zip, zip_in_place};
+use crate::ops::{EvalError, Kernel, KernelIo, Prepared};
 use crate::tensor::Element;
 use std::marker::PhantomData;
 
@@ -20,7 +20,11 @@ where
         f,
         elements: PhantomData,
     };
-    Prepared::new(kernel, [shape])
+    let prepared = Prepared::new(kernel, [shape]);
+    match size_of::<A>() == size_of::<O>() {
+        true => prepared.in_place(&[0]),
+        false => prepared,
+    }
 }
 
 /// [`binary`] of one type that refuses `zero` as a right operand, where there is one.
@@ -90,15 +94,11 @@ where
 {
     fn eval(&self, io: &mut KernelIo<'_>) -> Result<(), EvalError> {
         let target = io.workers().target();
-        let Views {
-            inputs: [left, right],
-            outputs: [output],
-            ..
-        } = io.views([0, 1], [0], [])?;
-        let left = required(left, 0)?.as_slice::<A>()?;
-        let right = required(right, 1)?.as_slice::<B>()?;
-        let output = output.into_slice::<O>()?;
-        target.run(|| zip(&self.broadcast, left, right, output, &self.f));
+        let (left, right, output) = io.binary_in_place::<A, B, O>()?;
+        match left {
+            Some(left) => target.run(|| zip(&self.broadcast, left, right, output, &self.f)),
+            None => target.run(|| zip_in_place(&self.broadcast, right, output, &self.f)),
+        }
         Ok(())
     }
 

@@ -173,6 +173,31 @@ pub fn zip<A: Element, B: Element, O: Element>(
     });
 }
 
+/// As [`zip`], of a left operand that lies where the result lies: `output` holds its elements, which are as large.
+#[inline(always)]
+pub fn zip_in_place<A: Element, B: Element, O: Element>(
+    broadcast: &Broadcast<2>,
+    right: &[B],
+    output: &mut [O],
+    f: impl Fn(A, B) -> O,
+) {
+    let (n, [_, steps]) = broadcast.row();
+    let mut rows = output.chunks_exact_mut(n.max(1));
+    broadcast.rows(|[_, r]| {
+        let Some(output) = rows.next() else { return };
+        if steps {
+            for (output, &b) in output.iter_mut().zip(&right[r..][..n]) {
+                *output = f(bytemuck::cast(*output), b);
+            }
+        } else {
+            let b = right[r];
+            for output in output {
+                *output = f(bytemuck::cast(*output), b);
+            }
+        }
+    });
+}
+
 /// `output = condition ? then : otherwise`, element by element of the result; any byte but 0 is true. The slices have the
 /// shapes that `broadcast` was made for.
 pub fn select<E: Element>(
@@ -237,6 +262,12 @@ mod tests {
                 let (left, right) = (numbers(a, 0), numbers(b, 1000));
                 let mut found = vec![0; output.count()];
                 zip(&broadcast, &left, &right, &mut found, |a, b| a * 10_000 + b);
+                if left.len() == found.len() {
+                    let mut output: Vec<u32> = left.iter().map(|&a| a as u32).collect();
+                    let f = |a: i32, b| (a * 10_000 + b) as u32;
+                    zip_in_place(&broadcast, &right, &mut output, f);
+                    assert!(output.into_iter().eq(found.iter().map(|&f| f as u32)));
+                }
                 for (flat, &found) in found.iter().enumerate() {
                     let index = |dims: &[usize]| {
                         let (mut rest, mut index, mut stride) = (flat, 0, 1);

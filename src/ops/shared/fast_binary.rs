@@ -3,7 +3,7 @@
 use super::Broadcast;
 use crate::fast::{
     self, AddSub, AddSubInt16, AddSubInt16Primitive, AddSubPrimitive, BinaryKernel, Mul,
-    MulPrimitive, Workers,
+    MulPrimitive, Pair, Workers,
 };
 use crate::ops::{EvalError, Kernel, KernelIo, KernelMemory, Prepared, Settings};
 use bytemuck::Pod;
@@ -51,29 +51,35 @@ impl<E: Pod + Send + Sync> FastBinary<E> {
             kernel,
             broadcast: broadcast.clone(),
         };
-        Prepared::new(kernel, [broadcast.output()])
+        Prepared::new(kernel, [broadcast.output()]).in_place(&[0, 1])
     }
 
-    fn run(&self, operands: [&[E]; 2], output: &mut [E], workers: &Workers) {
+    fn run(&self, operands: Pair<'_, E>, output: &mut [E], workers: &Workers) {
         let (len, steps) = self.broadcast.row();
-        let repeats = |operand: &[E]| {
-            let row = operand.len() == len && len <= BLOCK;
-            row || operand.len() == 1 || operand.len() == output.len()
+        let repeats = |operand: Option<&[E]>| {
+            operand.is_none_or(|operand| {
+                let row = operand.len() == len && len <= BLOCK;
+                row || operand.len() == 1 || operand.len() == output.len()
+            })
         };
         if output.is_empty() {
             return;
         }
-        let [left, right] = operands;
-        if left.len() == output.len() && right.len() == output.len() {
+        let is_whole =
+            |operand: Option<&[E]>| operand.is_none_or(|operand| operand.len() == output.len());
+        if operands.into_iter().all(is_whole) {
             return workers.split_elements(output, &|first, piece| {
                 let len = piece.len();
-                self.kernel
-                    .run(&left[first..][..len], &right[first..][..len], piece);
+                let operands = operands.map(|operand| part(operand, first, len));
+                self.kernel.run(operands, piece);
             });
         }
-        if steps == [true, true] && len >= LONG_ROW {
+        let all_repeat = operands.into_iter().all(repeats);
+        // Where rows follow each other in place, one waits for the end of the other to be written.
+        let is_apart = operands.into_iter().all(|operand| operand.is_some());
+        if steps == [true, true] && len >= LONG_ROW && (is_apart || !all_repeat) {
             self.long_rows(operands, output);
-        } else if operands.iter().all(|operand| repeats(operand)) {
+        } else if all_repeat {
             self.repeated_rows(operands, output);
         } else {
             self.gathered_rows(operands, output);
@@ -81,80 +87,91 @@ impl<E: Pod + Send + Sync> FastBinary<E> {
     }
 
     /// Rows along which both operands step.
-    fn long_rows(&self, [left, right]: [&[E]; 2], output: &mut [E]) {
+    fn long_rows(&self, [left, right]: Pair<'_, E>, output: &mut [E]) {
         let (len, _) = self.broadcast.row();
         let mut rows = output.chunks_exact_mut(len);
         self.broadcast.rows(|[l, r]| {
             if let Some(output) = rows.next() {
                 self.kernel
-                    .run(&left[l..][..len], &right[r..][..len], output);
+                    .run([part(left, l, len), part(right, r, len)], output);
             }
         });
     }
 
     /// Operands each of which is as long as the result, or is one row that repeats, or one value.
-    fn repeated_rows(&self, operands: [&[E]; 2], output: &mut [E]) {
+    fn repeated_rows(&self, operands: Pair<'_, E>, output: &mut [E]) {
         let (len, _) = self.broadcast.row();
         let mut block = [[E::zeroed(); BLOCK]; 2];
         let count = output.len();
         let repeats = |operand: &[E]| operand.len() == len && len < count;
         // Whole rows, unless nothing but single values repeat.
-        let step = match operands.into_iter().any(repeats) {
+        let step = match operands.into_iter().flatten().any(repeats) {
             true => BLOCK / len * len,
             false => BLOCK,
         };
         for (block, operand) in block.iter_mut().zip(operands) {
-            if operand.len() == 1 {
-                block.fill(operand[0]);
-            } else if repeats(operand) {
-                let rows = block.chunks_exact_mut(len);
-                rows.for_each(|row| row.copy_from_slice(operand));
+            match operand {
+                Some([value]) => block.fill(*value),
+                Some(row) if repeats(row) => {
+                    let rows = block.chunks_exact_mut(len);
+                    rows.for_each(|to| to.copy_from_slice(row));
+                }
+                _ => {}
             }
         }
         for (number, output) in output.chunks_mut(step).enumerate() {
-            let operand = |which: usize| match operands[which].len() == count {
-                true => &operands[which][number * step..][..output.len()],
-                false => &block[which][..output.len()],
+            let operand = |which: usize| {
+                Some(match operands[which]? {
+                    whole if whole.len() == count => &whole[number * step..][..output.len()],
+                    _ => &block[which][..output.len()],
+                })
             };
-            self.kernel.run(operand(0), operand(1), output);
+            self.kernel.run([operand(0), operand(1)], output);
         }
     }
 
     /// Any operands: what rows read is gathered until there is enough of it.
-    fn gathered_rows(&self, operands: [&[E]; 2], mut output: &mut [E]) {
+    fn gathered_rows(&self, operands: Pair<'_, E>, output: &mut [E]) {
         let (len, steps) = self.broadcast.row();
         let mut block = [[E::zeroed(); BLOCK]; 2];
-        let mut gathered = 0;
+        let (mut written, mut gathered) = (0, 0);
         self.broadcast.rows(|starts| {
             let mut done = 0;
             while done < len {
                 let now = (len - done).min(BLOCK - gathered);
                 for (which, block) in block.iter_mut().enumerate() {
                     let (to, from) = (&mut block[gathered..][..now], starts[which]);
+                    let operand = operands[which].unwrap_or(output);
                     match steps[which] {
-                        true => to.copy_from_slice(&operands[which][from + done..][..now]),
-                        false => to.fill(operands[which][from]),
+                        true => to.copy_from_slice(&operand[from + done..][..now]),
+                        false => to.fill(operand[from]),
                     }
                 }
                 done += now;
                 gathered += now;
                 if gathered == BLOCK {
-                    let (to, later) = std::mem::take(&mut output).split_at_mut(BLOCK);
-                    self.kernel.run(&block[0], &block[1], to);
-                    (gathered, output) = (0, later);
+                    let to = &mut output[written..][..BLOCK];
+                    self.kernel.run([Some(&block[0]), Some(&block[1])], to);
+                    (written, gathered) = (written + BLOCK, 0);
                 }
             }
         });
         let [left, right] = &block;
-        self.kernel
-            .run(&left[..gathered], &right[..gathered], output);
+        let operands = [Some(&left[..gathered]), Some(&right[..gathered])];
+        let to = &mut output[written..][..gathered];
+        self.kernel.run(operands, to);
     }
+}
+
+/// `len` elements of an operand that does not lie where the result lies.
+fn part<E>(operand: Option<&[E]>, first: usize, len: usize) -> Option<&[E]> {
+    Some(&operand?[first..][..len])
 }
 
 impl<E: Pod + Send + Sync> Kernel for FastBinary<E> {
     fn eval(&self, io: &mut KernelIo<'_>) -> Result<(), EvalError> {
         let workers = io.workers();
-        let (operands, output) = io.elements([0, 1], 0)?;
+        let (operands, output) = io.elements_in_place([0, 1], 0)?;
         self.run(operands, output, workers);
         Ok(())
     }
@@ -185,9 +202,10 @@ mod tests {
             "mix"
         }
 
-        fn run(&self, left: &[u8], right: &[u8], output: &mut [u8]) {
-            for (output, (&left, &right)) in output.iter_mut().zip(left.iter().zip(right)) {
-                *output = mix(left, right);
+        fn run(&self, [left, right]: Pair<'_, u8>, output: &mut [u8]) {
+            for (place, output) in output.iter_mut().enumerate() {
+                let element = |operand: Option<&[u8]>| operand.map_or(*output, |o| o[place]);
+                *output = mix(element(left), element(right));
             }
         }
     }
@@ -221,11 +239,40 @@ mod tests {
                 zip(&broadcast, &l, &r, &mut expected, mix);
                 let mut found = vec![0; expected.len()];
                 let kernel = Box::new(Mix);
-                FastBinary { kernel, broadcast }.run([&l, &r], &mut found, &workers);
+                let kernel = FastBinary { kernel, broadcast };
+                kernel.run([Some(&l), Some(&r)], &mut found, &workers);
                 assert!(found == expected, "{left:?} {right:?}");
+                if l.len() == expected.len() {
+                    let mut found = l.clone();
+                    kernel.run([None, Some(&r)], &mut found, &workers);
+                    assert!(found == expected, "{left:?} in place, {right:?}");
+                }
+                if r.len() == expected.len() {
+                    let mut found = r.clone();
+                    kernel.run([Some(&l), None], &mut found, &workers);
+                    assert!(found == expected, "{left:?}, {right:?} in place");
+                }
                 compared += 1;
             }
         }
         assert!(compared > 40, "{compared}");
+    }
+
+    #[test]
+    fn both_operands_may_lie_where_the_result_lies() {
+        let len = if cfg!(miri) { 3000 } else { 200_000 };
+        let shape = Shape::new(&[len]).expect("valid shape");
+        let broadcast = Broadcast::line_up([shape; 2]).expect("alike");
+        let operand: Vec<u8> = (0..len).map(|i| (i * 7 + i / 256) as u8).collect();
+        let expected: Vec<u8> = operand.iter().map(|&byte| mix(byte, byte)).collect();
+        let kernel = Box::new(Mix);
+        let kernel = FastBinary { kernel, broadcast };
+        for threads in [1, 3] {
+            let mut workers = Workers::new(threads, fast::KernelChoice::default());
+            workers.reserve(1);
+            let mut found = operand.clone();
+            kernel.run([None, None], &mut found, &workers);
+            assert!(found == expected, "{threads} threads");
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::Broadcast;
 use crate::fast::{self, Prelu, PreluKernel, PreluPrimitive};
-use crate::ops::{EvalError, Kernel, KernelIo, KernelMemory, Prepared, Settings, Views, required};
+use crate::ops::{EvalError, Kernel, KernelIo, KernelMemory, Prepared, Settings};
 
 /// The fast kernel; `None` where the reference has to do, such as for factors that do not lie along the innermost axes.
 pub fn fast_prelu(
@@ -14,29 +14,40 @@ pub fn fast_prelu(
         return None;
     }
     let kernel = fast::choose::<PreluPrimitive>(settings.kernels, problem)?;
-    Some(Prepared::new(FastPrelu(kernel), [broadcast.output()]))
+    let channels = problem.factors.len();
+    let prepared = Prepared::new(FastPrelu { kernel, channels }, [broadcast.output()]);
+    Some(match fast::copies_hold::<u8>(channels) {
+        true => prepared.in_place(&[INPUT]),
+        false => prepared,
+    })
 }
 
-struct FastPrelu(Box<dyn PreluKernel>);
+const INPUT: usize = 0;
+
+struct FastPrelu {
+    kernel: Box<dyn PreluKernel>,
+    channels: usize,
+}
 
 impl Kernel for FastPrelu {
     fn eval(&self, io: &mut KernelIo<'_>) -> Result<(), EvalError> {
-        let Views {
-            inputs: [input],
-            outputs: [mut output],
-            ..
-        } = io.views([0], [0], [])?;
-        self.0.run(required(input, 0)?.bytes(), output.bytes_mut());
+        let ([input], output) = io.elements_in_place([INPUT], 0)?;
+        match input {
+            Some(input) => self.kernel.run(input, output),
+            None => fast::over_copies(output, self.channels, |_, copy, block| {
+                self.kernel.run(copy, block);
+            }),
+        }
         Ok(())
     }
 
     fn name(&self) -> &'static str {
-        self.0.name()
+        self.kernel.name()
     }
 
     fn memory(&self) -> KernelMemory {
         KernelMemory {
-            packed: self.0.packed_bytes(),
+            packed: self.kernel.packed_bytes(),
             ..KernelMemory::default()
         }
     }

@@ -18,7 +18,11 @@ where
         count: shape.count(),
         elements: PhantomData,
     };
-    Prepared::new(map, [shape])
+    let prepared = Prepared::new(map, [shape]);
+    match size_of::<I>() == size_of::<O>() {
+        true => prepared.in_place(&[0]),
+        false => prepared,
+    }
 }
 
 /// [`map`] with a table of the 256 values of `f`; `I` is int8 or uint8.
@@ -35,7 +39,7 @@ where
             bytes: Box::new(bytes),
             count: shape.count(),
         };
-        return Prepared::new(table, [shape]);
+        return Prepared::new(table, [shape]).in_place(&[0]);
     }
     map(name, shape, move |q: I| table.value(q))
 }
@@ -51,10 +55,11 @@ struct ByteTable {
 impl Kernel for ByteTable {
     fn eval(&self, io: &mut KernelIo<'_>) -> Result<(), EvalError> {
         let workers = io.workers();
-        let ([input], output) = io.elements::<u8, 1>([0], 0)?;
-        workers.split_elements(output, &|first, piece| {
-            let input = &input[first..][..piece.len()];
-            workers.target().look_up(&self.bytes, input, piece);
+        let target = workers.target();
+        let ([input], output) = io.elements_in_place::<u8, 1>([0], 0)?;
+        workers.split_elements(output, &|first, piece| match input {
+            Some(input) => target.look_up(&self.bytes, &input[first..][..piece.len()], piece),
+            None => target.look_up_in_place(&self.bytes, piece),
         });
         Ok(())
     }
@@ -108,14 +113,22 @@ where
 {
     fn eval(&self, io: &mut KernelIo<'_>) -> Result<(), EvalError> {
         let workers = io.workers();
-        let (input, output) = io.unary::<I, O>()?;
-        workers.split_elements(output, &|first, piece| {
-            let input = &input[first..][..piece.len()];
-            workers.target().run(|| {
-                for (output, &input) in piece.iter_mut().zip(input) {
-                    *output = (self.f)(input);
+        let target = workers.target();
+        let (input, output) = io.unary_in_place::<I, O>()?;
+        workers.split_elements(output, &|first, piece| match input {
+            Some(input) => {
+                let input = &input[first..][..piece.len()];
+                target.run(|| {
+                    for (output, &input) in piece.iter_mut().zip(input) {
+                        *output = (self.f)(input);
+                    }
+                });
+            }
+            None => target.run(|| {
+                for element in piece {
+                    *element = (self.f)(bytemuck::cast(*element));
                 }
-            });
+            }),
         });
         Ok(())
     }

@@ -42,7 +42,7 @@ pub use activation::{float_range, fused_activation, integer_range, limit};
 pub use arithmetic::{Arithmetic, Float, IntegerSums, Stage, Totals, Wide};
 pub use binary::{binary, division};
 pub use border::{Border, real_zero};
-pub use broadcast::{Broadcast, select, zip};
+pub use broadcast::{Broadcast, select, zip, zip_in_place};
 pub use element::{Integer, Quantized, element8, int4_codes};
 pub use fast_binary::{fast_add_sub, fast_add_sub_int16, fast_mul};
 pub use fast_picture::FastPicture;
