@@ -26,7 +26,8 @@ pub(super) fn lay_out(
         delegated,
         early,
     } = prepared;
-    let lives = lifetimes(&known, &ready);
+    let mut lives = lifetimes(&known, &ready);
+    compute_in_place(&known, &ready, &mut lives);
     let mut allocations = Vec::new();
     let owners: Vec<_> = lives.owners().collect();
     for &(tensor, life) in &owners {
@@ -189,6 +190,32 @@ fn lifetimes(known: &Known<'_>, ready: &[Ready]) -> Lifetimes {
         lives.touch(tensor, end);
     }
     lives
+}
+
+/// Lets results lie where operands lie that nothing reads any more.
+fn compute_in_place(known: &Known<'_>, ready: &[Ready], lives: &mut Lifetimes) {
+    let operators = &known.subgraph.operators;
+    let bytes = |tensor| known.bytes(tensor).ok();
+    for (number, ready) in ready.iter().enumerate().filter(|(_, r)| !r.is_constant) {
+        let (slots, inputs) = (ready.prepared.in_place, &operators[number].inputs);
+        let &[result] = operators[number].outputs.as_slice() else {
+            continue;
+        };
+        let is_as_large = |tensor| bytes(tensor) == bytes(result);
+        for operand in slots.iter().filter_map(|&slot| *inputs.get(slot)?) {
+            let owner = lives.owner(operand);
+            // The kernel has to know of every operand that it overwrites.
+            let mut overwritten = inputs.iter().enumerate().filter_map(|(slot, &input)| {
+                let input = input.filter(|&input| lives.owner(input) == owner)?;
+                Some((slot, input))
+            });
+            let may_overwrite =
+                overwritten.all(|(slot, input)| slots.contains(&slot) && is_as_large(input));
+            if may_overwrite && is_as_large(owner) && lives.take_over(result, operand, number) {
+                break;
+            }
+        }
+    }
 }
 
 fn is_alias(prepared: &Prepared) -> bool {

@@ -6,6 +6,7 @@ mod model_builder;
 
 mod control_flow;
 mod delegates;
+mod in_place;
 mod limits;
 mod models;
 // Convolutions, minutes each under Miri; their kernels have tests of their own.
