@@ -55,7 +55,7 @@ pub(super) fn lay_out(
         owner_offset[tensor] = Some(offset);
     }
     let mut offsets: Vec<Option<usize>> = (0..subgraph.tensors.len())
-        .map(|tensor| owner_offset[lives.owner(tensor)])
+        .map(|tensor| Some(owner_offset[lives.owner(tensor)]? + lives.offset(tensor)))
         .collect();
     // Results that observers alone see have a place behind all others, where the arena ends until there is one.
     let mut observed_bytes = plan.bytes;
@@ -180,7 +180,7 @@ fn lifetimes(known: &Known<'_>, ready: &[Ready]) -> Lifetimes {
             && let (Some(&Some(from)), Some(&to)) =
                 (operator.inputs.first(), operator.outputs.first())
         {
-            lives.share(to, from);
+            lives.share(to, from, ready.prepared.part.unwrap_or(0));
         }
         for &tensor in &operator.outputs {
             lives.touch(tensor, number);

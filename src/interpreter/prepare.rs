@@ -11,6 +11,7 @@ use super::runtime::{Runtime, work};
 use crate::delegate::DelegateError;
 use crate::model::{BuiltinOperator, OperatorKind, Subgraph};
 use crate::ops::{ControlFlow, EvalError, KnownTensors, Node, PrepareError, Prepared, ZeroBorder};
+use crate::plan::ALIGNMENT;
 
 /// An operator that is prepared before inference.
 pub(super) struct Ready {
@@ -159,6 +160,8 @@ fn prepare(
             runtime.budget.spend(units).map_err(too_much_work)?;
             folded += fold(runtime, known, number, &prepared)?;
             prepared.kernel = None;
+        } else if is_shared_part(known, number, &prepared)? {
+            prepared.kernel = None;
         } else if let Some(kernel) = &prepared.kernel {
             runtime.memory.take_packed(kernel.memory().packed)?;
         }
@@ -176,6 +179,29 @@ fn prepare(
         });
     }
     Ok((ready, None, folded))
+}
+
+/// Whether an operator's result is neighbouring bytes of operand 0 that need not be copied: enough of them to be worth that all
+/// of the operand stays, of an operand that nothing changes in the meantime, and none that a caller reads.
+fn is_shared_part(
+    known: &Known<'_>,
+    number: usize,
+    prepared: &Prepared,
+) -> Result<bool, BuildError> {
+    let subgraph = known.subgraph;
+    let operator = &subgraph.operators[number];
+    let (Some(at), &[Some(from), ..], &[to]) =
+        (prepared.part, &*operator.inputs, &*operator.outputs)
+    else {
+        return Ok(false);
+    };
+    let keeps =
+        |tensor: usize| subgraph.tensors[tensor].is_variable || subgraph.outputs.contains(&tensor);
+    Ok(at.is_multiple_of(ALIGNMENT)
+        && known.bytes(from)? / 2 <= known.bytes(to)?
+        && !known.is_constant(from)
+        && !keeps(from)
+        && !keeps(to))
 }
 
 /// By tensor, how many operands and outputs of the subgraph it is.

@@ -186,6 +186,8 @@ pub struct Prepared {
     pub is_constant: bool,
     /// The border that the result is operand 0 within, where that is all that the operator computes.
     pub border: Option<ZeroBorder>,
+    /// The byte of operand 0 from which on its bytes are the result, where that is all that the operator computes.
+    pub part: Option<usize>,
     /// Whether the kernel reads operand 0 without the border that [`Node::border`] says it has.
     pub takes_border: bool,
     /// The operands that may lie where result 0 lies, best first: the kernel reads each element of them before it writes there.
@@ -227,6 +229,7 @@ impl Prepared {
             stateful: false,
             is_constant: false,
             border: None,
+            part: None,
             takes_border: false,
             in_place: &[],
         }

@@ -21,6 +21,8 @@ impl Lifetime {
 pub struct Lifetimes {
     lives: Vec<Option<Lifetime>>,
     owner: Vec<usize>,
+    /// Where each tensor begins among the bytes of its owner.
+    offset: Vec<usize>,
 }
 
 impl Lifetimes {
@@ -29,6 +31,7 @@ impl Lifetimes {
         Self {
             lives: vec![None; count],
             owner: (0..count).collect(),
+            offset: vec![0; count],
         }
     }
 
@@ -44,9 +47,10 @@ impl Lifetimes {
         found.last = found.last.max(step);
     }
 
-    /// States that `alias` is the same bytes as `tensor`, before either is touched as `alias`.
-    pub fn share(&mut self, alias: usize, tensor: usize) {
+    /// States that `alias` is the bytes of `tensor` from byte `offset` on, before either is touched as `alias`.
+    pub fn share(&mut self, alias: usize, tensor: usize, offset: usize) {
         self.owner[alias] = self.owner(tensor);
+        self.offset[alias] = self.offset[tensor] + offset;
     }
 
     /// The tensor whose bytes `tensor` uses: itself unless it shares another's.
@@ -78,6 +82,11 @@ impl Lifetimes {
         true
     }
 
+    /// Where the bytes of `tensor` begin among those of its owner. Taken over, an owner begins where the one before did.
+    pub fn offset(&self, tensor: usize) -> usize {
+        self.offset[tensor]
+    }
+
     /// The tensors that own bytes, with their lifetimes.
     pub fn owners(&self) -> impl Iterator<Item = (usize, Lifetime)> {
         self.lives
@@ -95,12 +104,14 @@ mod tests {
     fn aliases_extend_the_life_of_their_owner() {
         let mut lives = Lifetimes::new(3);
         lives.touch(0, 1);
-        lives.share(1, 0);
-        lives.share(2, 1);
+        lives.share(1, 0, 32);
+        lives.share(2, 1, 16);
         lives.touch(2, 5);
         let owners: Vec<_> = lives.owners().collect();
         assert_eq!(owners, [(0, Lifetime { first: 1, last: 5 })]);
-        assert_eq!(lives.owner(2), 0);
+        assert_eq!([0, 1, 2].map(|tensor| lives.owner(tensor)), [0; 3]);
+        // A part of a part: 32 + 16.
+        assert_eq!([0, 1, 2].map(|tensor| lives.offset(tensor)), [0, 32, 48]);
     }
 
     /// Lifetimes of tensors that are touched at these steps.
@@ -131,10 +142,10 @@ mod tests {
         // 1 is 0 under another shape and read at step 2 for 2, of which 3 is an alias that step 5 reads.
         let mut lives = Lifetimes::new(4);
         lives.touch(0, 0);
-        lives.share(1, 0);
+        lives.share(1, 0, 0);
         lives.touch(1, 2);
         lives.touch(2, 2);
-        lives.share(3, 2);
+        lives.share(3, 2, 0);
         lives.touch(3, 5);
         assert!(lives.take_over(2, 1, 2));
         let owners: Vec<_> = lives.owners().collect();

@@ -107,6 +107,16 @@ impl StridedCopy {
         });
     }
 
+    /// The first byte of the strided side, where all its elements are neighbours in the order of the dense side.
+    fn neighbours(&self) -> Option<usize> {
+        let is_run = match self.rank {
+            0 => true,
+            1 => self.strides[0] == 1 && self.dims[0] > 0,
+            _ => false,
+        };
+        (is_run && self.element != Self::INT4).then_some(self.offset * self.element)
+    }
+
     /// Elements of one run along the innermost axis.
     fn run(&self) -> usize {
         match self.rank {
@@ -197,7 +207,10 @@ fn place<const N: usize>(dense: &[u8], strided: &mut [u8], start: usize, stride:
 
 /// Result 0, of `shape`, = the elements of operand 0 that `copy` addresses.
 pub fn gathered(name: &'static str, copy: StridedCopy, shape: Shape) -> Prepared {
-    Prepared::new(Gathered { name, copy }, [shape])
+    Prepared {
+        part: copy.neighbours(),
+        ..Prepared::new(Gathered { name, copy }, [shape])
+    }
 }
 
 struct Gathered {
@@ -234,6 +247,27 @@ mod tests {
         let mut out = [0; 6];
         copy.gather(&[0, 1, 2, 3, 4, 5], &mut out);
         assert_eq!(out, [0, 3, 1, 4, 2, 5]);
+    }
+
+    #[test]
+    fn neighbours_are_told_from_elements_apart() {
+        let begin = |dims: &[usize], strides: &[isize], offset| {
+            StridedCopy::new(2, dims, strides, offset).neighbours()
+        };
+        // Rows 1 and 2 of [4, 3]: from the third element of two bytes on.
+        assert_eq!(begin(&[2, 3], &[3, 1], 3), Some(6));
+        assert_eq!(begin(&[1], &[7], 5), Some(10));
+        // Two of three columns, every other element, backwards, repeated, none.
+        assert_eq!(begin(&[2, 2], &[3, 1], 0), None);
+        assert_eq!(begin(&[3], &[2], 0), None);
+        assert_eq!(begin(&[3], &[-1], 2), None);
+        assert_eq!(begin(&[3], &[0], 0), None);
+        assert_eq!(begin(&[0, 3], &[3, 1], 0), None);
+        // Half bytes.
+        assert_eq!(
+            StridedCopy::new(StridedCopy::INT4, &[4], &[1], 2).neighbours(),
+            None
+        );
     }
 
     #[test]
