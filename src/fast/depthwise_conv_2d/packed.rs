@@ -423,13 +423,27 @@ impl<L: Lanes> Packed<L> {
         let count = output.len() / self.channels;
         let step = self.columns.stride * self.channels;
         let mut taps = Taps::<MOST>::new(count, self.channels);
-        for tap_y in 0..self.rows.taps {
-            let row = self.rows.position(y, tap_y);
-            let row = row.map(|y| (batch * self.rows.input + y) * self.columns.input);
-            for tap_x in 0..self.columns.taps {
-                match row.zip(self.columns.position(x, tap_x)) {
-                    Some((row, x)) => taps.push(&input[(row + x) * self.channels..], step),
-                    None => taps.push(&self.padding, 0),
+        let (rows, columns) = (&self.rows, &self.columns);
+        // What the first tap reads, where nothing is padded.
+        let inside = |window: &Window, at: usize| {
+            window.position(at, window.taps - 1)?;
+            window.position(at, 0)
+        };
+        if let Some((above, left)) = inside(rows, y).zip(inside(columns, x)) {
+            let begin = ((batch * rows.input + above) * columns.input + left) * self.channels;
+            let row_step = rows.dilation * columns.input * self.channels;
+            let column_step = columns.dilation * self.channels;
+            let axes = ([rows.taps, row_step], [columns.taps, column_step]);
+            taps.push_grid(&input[begin..], axes.0, axes.1, step);
+        } else {
+            for tap_y in 0..self.rows.taps {
+                let row = self.rows.position(y, tap_y);
+                let row = row.map(|y| (batch * self.rows.input + y) * self.columns.input);
+                for tap_x in 0..self.columns.taps {
+                    match row.zip(self.columns.position(x, tap_x)) {
+                        Some((row, x)) => taps.push(&input[(row + x) * self.channels..], step),
+                        None => taps.push(&self.padding, 0),
+                    }
                 }
             }
         }

@@ -1,7 +1,7 @@
 //! The inner loop of depthwise convolutions: blocks of neighbouring channels, tap by tap.
 #![expect(unsafe_code, reason = "pointers of the inner loop")]
 
-use super::Lanes;
+use super::{Lanes, Work, apart};
 use crate::fast::stage::StageView;
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
@@ -50,6 +50,34 @@ impl<'a, const MOST: usize> Taps<'a, MOST> {
             step,
         });
         self.count += 1;
+    }
+
+    /// Adds those of a grid, of which the first reads the first of `bytes`: `rows` and `columns`, and how far apart each are.
+    #[inline(always)]
+    pub fn push_grid(
+        &mut self,
+        bytes: &'a [u8],
+        [rows, row_step]: [usize; 2],
+        [columns, column_step]: [usize; 2],
+        step: usize,
+    ) {
+        let last = |count: usize, step: usize| count.saturating_sub(1) * step;
+        let reach = last(rows, row_step) + last(columns, column_step) + last(self.positions, step);
+        assert!(self.count + rows * columns <= MOST && reach + self.channels <= bytes.len());
+        // A column is filled as a row is.
+        let ([rows, row_step], [columns, column_step]) = match columns {
+            1 => ([1, 0], [rows, row_step]),
+            _ => ([rows, row_step], [columns, column_step]),
+        };
+        let mut free = self.taps[self.count..].iter_mut();
+        for row in 0..rows {
+            let mut begin = bytes.as_ptr().wrapping_add(row * row_step);
+            for tap in free.by_ref().take(columns) {
+                tap.write(Tap { begin, step });
+                begin = begin.wrapping_add(column_step);
+            }
+        }
+        self.count += rows * columns;
     }
 
     /// Those that were added. There are none then: whoever takes them moves them on.
@@ -104,6 +132,14 @@ impl Windows<'_> {
         assert!(self.weights.len() >= self.channels.div_ceil(block) * per_block);
         assert!(!self.halves || self.channels == L::N);
         let taps = taps.take();
+        if !L::NEIGHBOURS && !self.halves {
+            // What bytes are is chosen here, not tap by tap.
+            let taps = &mut taps[..count];
+            return match self.signed {
+                true => apart(lanes, OneByOne::<L, true>(lanes, self, taps, output)),
+                false => apart(lanes, OneByOne::<L, false>(lanes, self, taps, output)),
+            };
+        }
         let mut output = output;
         while !output.is_empty() {
             let left = output.len() / self.channels;
@@ -138,6 +174,128 @@ impl Windows<'_> {
                 tap.begin = tap.begin.wrapping_add(now * tap.step);
             }
         }
+    }
+
+    /// Computes position after position, several blocks of channels at a time.
+    ///
+    /// # Safety
+    /// At each position of `output` each tap has all channels, and blocks have weights for each tap.
+    #[inline(always)]
+    unsafe fn one_by_one<L: Lanes, const SIGNED: bool>(
+        &self,
+        lanes: L,
+        taps: &mut [Tap],
+        output: &mut [u8],
+    ) {
+        let block = 2 * L::N;
+        let whole = self.channels / block;
+        let mut rest = output;
+        while !rest.is_empty() {
+            let (output, later) = std::mem::take(&mut rest).split_at_mut(self.channels);
+            rest = later;
+            let mut number = 0;
+            while number < whole {
+                let to = &mut output[number * block..];
+                number += match whole - number {
+                    // SAFETY: so many whole blocks follow.
+                    4.. => unsafe { self.side_by_side::<L, 4, SIGNED>(lanes, taps, number, to) },
+                    // SAFETY: as above.
+                    2.. => unsafe { self.side_by_side::<L, 2, SIGNED>(lanes, taps, number, to) },
+                    // SAFETY: as above.
+                    _ => unsafe { self.side_by_side::<L, 1, SIGNED>(lanes, taps, number, to) },
+                };
+            }
+            let len = self.channels - whole * block;
+            if len > 0 {
+                let at = Block { taps, number, len };
+                // SAFETY: the caller promises the channels that are left.
+                unsafe { self.block::<L, 1, PART>(lanes, at, output) };
+            }
+            if rest.is_empty() {
+                return;
+            }
+            for tap in &mut *taps {
+                tap.begin = tap.begin.wrapping_add(tap.step);
+            }
+        }
+    }
+
+    /// Computes `B` whole blocks from block `number` on at the position of `taps`, to the front of `output`; gives `B`.
+    ///
+    /// # Safety
+    /// Each tap has the channels of the blocks, and these have weights for each tap.
+    #[inline(always)]
+    unsafe fn side_by_side<L: Lanes, const B: usize, const SIGNED: bool>(
+        &self,
+        lanes: L,
+        taps: &[Tap],
+        number: usize,
+        output: &mut [u8],
+    ) -> usize {
+        let block = 2 * L::N;
+        let first = number * block;
+        let per_block = taps.len().div_ceil(2) * 2 * block;
+        let begin = self.weights.as_ptr().wrapping_add(number * per_block);
+        let mut weights: [*const i16; B] =
+            std::array::from_fn(|b| begin.wrapping_add(b * per_block));
+        let bias = &self.bias[first..][..B * block];
+        let mut sums: [[L::Sum; 2]; B] = std::array::from_fn(|b| {
+            let bias = &bias[b * block..][..block];
+            [lanes.load_sums(bias), lanes.load_sums(&bias[L::N..])]
+        });
+        let (pairs, last) = taps.as_chunks::<2>();
+        for pair in pairs {
+            let [left, right] = [0, 1].map(|tap| pair[tap].begin.wrapping_add(first));
+            for b in 0..B {
+                // SAFETY: the caller promises `2 * block` weights a pair for taps rounded up to pairs.
+                let by = unsafe { lanes.load_word_weights(weights[b]) };
+                weights[b] = weights[b].wrapping_add(2 * block);
+                // SAFETY: the caller promises the channels.
+                let left = unsafe { lanes.load_words(left.wrapping_add(b * block), block, SIGNED) };
+                // SAFETY: as above.
+                let right =
+                    unsafe { lanes.load_words(right.wrapping_add(b * block), block, SIGNED) };
+                sums[b] = lanes.tap_pair(sums[b], left, right, by);
+            }
+        }
+        if let [last] = last {
+            let last = last.begin.wrapping_add(first);
+            for b in 0..B {
+                // SAFETY: as above.
+                let by = unsafe { lanes.load_word_weights(weights[b]) };
+                // SAFETY: as above.
+                let words =
+                    unsafe { lanes.load_words(last.wrapping_add(b * block), block, SIGNED) };
+                sums[b] = lanes.last_tap(sums[b], words, by);
+            }
+        }
+        let limits = self.stage.limits(lanes);
+        let output = &mut output[..B * block];
+        if let Some(right) = self.stage.right(first, B * block) {
+            let rest = lanes.splat_sum(2 * i32::from(right.zero) + 1);
+            for b in 0..B {
+                let mut codes = sums[b];
+                for (half, codes) in codes.iter_mut().enumerate() {
+                    let at = b * block + half * L::N;
+                    let multipliers = lanes.load_sums(&right.multipliers[at..]);
+                    let rights = lanes.load_sums(&right.rights[at..]);
+                    *codes = lanes.scale_right(*codes, multipliers, rights, rest);
+                }
+                lanes.store_block(codes, limits, &mut output[b * block..][..block]);
+            }
+            return B;
+        }
+        // A copy that this loop may index: the sums above stay in registers.
+        let sums = sums;
+        for (b, to) in output.chunks_exact_mut(block).enumerate() {
+            let scales = self.stage.at(lanes, first + b * block);
+            let [codes] = match scales.are_right() {
+                true => scales.right(lanes, [sums[b]]),
+                false => scales.any(lanes, [sums[b]]),
+            };
+            lanes.store_block(codes, limits, to);
+        }
+        B
     }
 
     /// Computes `P` blocks at neighbouring positions, of which `output` has all channels.
@@ -233,6 +391,20 @@ impl Windows<'_> {
             let from = position * step + at.number * 2 * L::N;
             lanes.store_block(codes, limits, &mut output[from..][..len]);
         }
+    }
+}
+
+/// [`Windows::one_by_one`], of taps that go on for all positions of the output, in a function of its own.
+struct OneByOne<'a, L: Lanes, const SIGNED: bool>(L, &'a Windows<'a>, &'a mut [Tap], &'a mut [u8]);
+
+impl<L: Lanes, const SIGNED: bool> Work for OneByOne<'_, L, SIGNED> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<M: Lanes>(self, _: M) {
+        let Self(lanes, windows, taps, output) = self;
+        // SAFETY: `Windows::run` has asserted that taps have all channels and blocks their weights.
+        unsafe { windows.one_by_one::<L, SIGNED>(lanes, taps, output) }
     }
 }
 
