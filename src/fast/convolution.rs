@@ -43,7 +43,7 @@ pub struct Part {
 pub struct Operands<'a> {
     /// The whole NHWC picture.
     pub input: &'a [u8],
-    /// The weights as the problem had them. Kernels that have packed them do not read it.
+    /// The weights as the problem had them; anything for kernels that do not [read them](ConvKernel::reads_filter).
     pub filter: &'a [u8],
 }
 
@@ -61,6 +61,10 @@ pub trait ConvKernel: Send + Sync {
     fn channel_step(&self) -> usize;
     /// Whether the channels of one row may be computed apart.
     fn splits_channels(&self) -> bool;
+    /// Whether [`run`](Self::run) reads [`Operands::filter`].
+    fn reads_filter(&self) -> bool {
+        false
+    }
     /// Bytes of packed weights.
     fn packed_bytes(&self) -> usize;
     /// Bytes of scratch memory that [`run`](Self::run) needs.
@@ -74,6 +78,13 @@ impl dyn ConvKernel {
     /// Computes the whole result, shared among `workers`.
     pub fn run_all(&self, operands: Operands<'_>, output: &mut [u8], workers: &Workers) {
         let (rows, channels) = self.extent();
+        if workers.threads() == 1 {
+            let part = Part {
+                rows: 0..rows,
+                channels: 0..channels,
+            };
+            return workers.with_workspace(|workspace| self.run(operands, output, part, workspace));
+        }
         let macs = self.row_macs().saturating_mul(rows);
         let tasks = workers.pieces(macs, TASK_MACS);
         if rows == 1 && self.splits_channels() {

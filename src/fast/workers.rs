@@ -171,6 +171,11 @@ impl Workers {
         self.bytes
     }
 
+    /// Calls `job` on this thread alone.
+    pub fn with_workspace<T>(&self, job: impl FnOnce(&mut Workspace) -> T) -> T {
+        job(&mut lock(&self.workspaces[0]))
+    }
+
     /// Calls `job` with every number below `tasks`, each once, and returns when all are done.
     pub fn run(&self, tasks: usize, job: &Job<'_>) {
         let mut workspace = lock(&self.workspaces[0]);
@@ -224,7 +229,7 @@ impl Workers {
         let len = len.max(1);
         let tasks = output.len().div_ceil(len);
         if tasks == 1 {
-            return job(0, output, &mut lock(&self.workspaces[0]));
+            return self.with_workspace(|workspace| job(0, output, workspace));
         }
         let pieces = Mutex::new(output.chunks_mut(len).enumerate());
         self.run(tasks, &|_, workspace| {

@@ -93,14 +93,24 @@ impl<L: Lanes> Work for Run<'_, L> {
     fn run<M: Lanes>(self, _: M) {
         let s = self.streamed;
         let padded = padded::<L>(s.depth);
+        let (first, count) = (self.part.rows.start, self.part.rows.len());
+        let input = &self.input[first * s.depth..];
+        // Stored bytes are read where they are, unless vectors read on behind them.
+        let activations = match L::reads_stored(s.signed) && padded == s.depth {
+            true => L::stored(input),
+            false => {
+                let rows = input.chunks_exact(s.depth).take(count);
+                for (to, from) in self.activations.chunks_exact_mut(padded).zip(rows) {
+                    fill::<L>(to, s.depth, from, s.signed);
+                }
+                &*self.activations
+            }
+        };
         let mut terms = [0i32; MOST_ROWS];
-        let input = self.input.chunks_exact(s.depth).skip(self.part.rows.start);
-        let rows = self.activations.chunks_exact_mut(padded).zip(input);
-        let count = self.part.rows.len();
-        for ((to, from), term) in rows.zip(&mut terms).take(count) {
-            fill::<L>(to, s.depth, from, s.signed);
-            if s.row_factor != 0 {
-                *term = L::sum(&to[..s.depth]).wrapping_mul(s.row_factor);
+        if s.row_factor != 0 {
+            let rows = activations.chunks_exact(padded).take(count);
+            for (term, row) in terms.iter_mut().zip(rows) {
+                *term = L::sum(&row[..s.depth]).wrapping_mul(s.row_factor);
             }
         }
         let channels = self.part.channels;
@@ -110,7 +120,7 @@ impl<L: Lanes> Work for Run<'_, L> {
             let units = BLOCK.min(width - block);
             for (row, &term) in terms[..count].iter().enumerate() {
                 let product = Rows {
-                    activations: &self.activations[row * padded..][..padded],
+                    activations: &activations[row * padded..][..padded],
                     filter,
                     depth: s.depth,
                     signed: s.weights_signed,
@@ -129,30 +139,73 @@ impl<L: Lanes> Streamed<L> {
     #[inline(always)]
     fn finish(&self, sums: &[i32], first: usize, term: i32, to: &mut [u8]) {
         let (lanes, stage) = (self.lanes, self.stage.view());
-        let (term, limits) = (lanes.splat_sum(term), stage.limits(lanes));
-        let bias = &self.bias.slice::<i32>()[first..];
-        let sums = sums.chunks_exact(L::N).zip(bias.chunks_exact(L::N));
-        let sums = sums.map(|(sums, bias)| {
-            let sums = lanes.add(lanes.load_sums(sums), lanes.load_sums(bias));
-            lanes.add(sums, term)
-        });
-        if let Some(right) = stage.right(first, to.len().next_multiple_of(L::N)) {
+        let limits = stage.limits(lanes);
+        let term = lanes.splat_sum(term);
+        let units = to.len().next_multiple_of(L::N);
+        let (sums, bias) = (&sums[..units], &self.bias.slice::<i32>()[first..][..units]);
+        if let Some(right) = stage.right(first, units) {
             let rest = lanes.splat_sum(2 * i32::from(right.zero) + 1);
-            let scales = right.multipliers.chunks_exact(L::N);
-            let scales = scales.zip(right.rights.chunks_exact(L::N));
-            for ((sums, (multipliers, rights)), to) in sums.zip(scales).zip(to.chunks_mut(L::N)) {
-                let (multipliers, rights) = (lanes.load_sums(multipliers), lanes.load_sums(rights));
-                let codes = lanes.scale_right(sums, multipliers, rights, rest);
-                lanes.store_codes(codes, limits, to);
+            let width = 4 * L::N;
+            let mut at = 0;
+            let mut fours = to.chunks_exact_mut(width);
+            for to in fours.by_ref() {
+                let ends = Ends {
+                    lanes,
+                    sums: &sums[at..][..width],
+                    bias: &bias[at..][..width],
+                    multipliers: &right.multipliers[at..][..width],
+                    rights: &right.rights[at..][..width],
+                };
+                let (a, b) = (ends.scaled(0, term, rest), ends.scaled(1, term, rest));
+                let (c, d) = (ends.scaled(2, term, rest), ends.scaled(3, term, rest));
+                lanes.store_four([a, b, c, d], limits, to);
+                at += width;
+            }
+            for to in fours.into_remainder().chunks_mut(L::N) {
+                let ends = Ends {
+                    lanes,
+                    sums: &sums[at..][..L::N],
+                    bias: &bias[at..][..L::N],
+                    multipliers: &right.multipliers[at..][..L::N],
+                    rights: &right.rights[at..][..L::N],
+                };
+                lanes.store_codes(ends.scaled(0, term, rest), limits, to);
+                at += L::N;
             }
             return;
         }
-        for (vector, (sums, to)) in sums.zip(to.chunks_mut(L::N)).enumerate() {
+        let sums = sums.chunks_exact(L::N).zip(bias.chunks_exact(L::N));
+        for (vector, ((sums, bias), to)) in sums.zip(to.chunks_mut(L::N)).enumerate() {
+            let sums = lanes.add(lanes.load_sums(sums), lanes.load_sums(bias));
+            let sums = lanes.add(sums, term);
             let scales = stage.at(lanes, first + vector * L::N);
             scales.apply(lanes, [[sums]], |[[codes]]| {
                 lanes.store_codes(codes, limits, to)
             });
         }
+    }
+}
+
+/// Sums of neighbouring units, whole vectors, and what makes results of them.
+struct Ends<'a, L: Lanes> {
+    lanes: L,
+    sums: &'a [i32],
+    bias: &'a [i32],
+    multipliers: &'a [i32],
+    rights: &'a [i32],
+}
+
+impl<L: Lanes> Ends<'_, L> {
+    /// Vector `vector`, scaled by [`Lanes::scale_right`], with `term` added before.
+    #[inline(always)]
+    fn scaled(&self, vector: usize, term: L::Sum, rest: L::Sum) -> L::Sum {
+        let (lanes, at) = (self.lanes, vector * L::N);
+        let sums = lanes.load_sums(&self.sums[at..]);
+        let bias = lanes.load_sums(&self.bias[at..]);
+        let sums = lanes.add(lanes.add(sums, bias), term);
+        let multipliers = lanes.load_sums(&self.multipliers[at..]);
+        let rights = lanes.load_sums(&self.rights[at..]);
+        lanes.scale_right(sums, multipliers, rights, rest)
     }
 }
 
@@ -191,6 +244,10 @@ impl<L: Lanes> ConvKernel for Streamed<L> {
     }
 
     fn splits_channels(&self) -> bool {
+        true
+    }
+
+    fn reads_filter(&self) -> bool {
         true
     }
 

@@ -237,6 +237,13 @@ pub trait Lanes: Copy + Send + Sync + 'static {
     fn limits(self, low: i32, high: i32) -> Self::Limits;
     /// Limits results and writes the first `to.len()` (at most `N`) of them as bytes.
     fn store_codes(self, codes: Self::Sum, limits: Self::Limits, to: &mut [u8]);
+    /// Limits the results of four vectors and writes the first `to.len()` (at most `4 * N`) of them as bytes.
+    #[inline(always)]
+    fn store_four(self, codes: [Self::Sum; 4], limits: Self::Limits, to: &mut [u8]) {
+        for (codes, to) in codes.into_iter().zip(to.chunks_mut(Self::N)) {
+            self.store_codes(codes, limits, to);
+        }
+    }
     /// Limits the results of two rows of vectors and writes as many as the rows of `to` have room for.
     #[inline(always)]
     fn store_rows<const C: usize>(

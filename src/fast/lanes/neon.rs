@@ -181,6 +181,11 @@ macro_rules! common {
         }
 
         #[inline(always)]
+        fn store_four(self, codes: [int32x4_t; 4], limits: Limits, to: &mut [u8]) {
+            self.0.write_16(self.0.narrow_sixteen(codes, limits), to);
+        }
+
+        #[inline(always)]
         fn store_rows<const C: usize>(
             self,
             above: [int32x4_t; C],
@@ -190,10 +195,7 @@ macro_rules! common {
         ) {
             for (codes, to) in [above, below].into_iter().zip(to) {
                 match codes[..] {
-                    [a, b, c, d] => {
-                        let bytes = self.0.narrow_sixteen([a, b, c, d], limits);
-                        self.0.write_16(bytes, to);
-                    }
+                    [a, b, c, d] => self.store_four([a, b, c, d], limits, to),
                     [a, b] => self.store_block([a, b], limits, to),
                     _ => {
                         for (codes, to) in codes.into_iter().zip(to.chunks_mut(4)) {

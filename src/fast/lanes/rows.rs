@@ -96,6 +96,8 @@ impl<L: Lanes, const SIGNED: bool> Work for Sums<'_, L, SIGNED> {
             first,
             to,
         } = self;
+        // A copy, so that loops keep it in registers.
+        let rows = Rows::<L> { ..*rows };
         assert!(padded::<L>(rows.depth) <= rows.activations.len());
         let units = rows.filter.len() / rows.depth;
         let firsts = (first..units).step_by(L::N);
@@ -140,7 +142,7 @@ impl<L: Lanes> Rows<'_, L> {
         let Self { filter, depth, .. } = *self;
         // Whole groups spare themselves a choice a unit.
         let begins: [usize; U] = match left >= U {
-            true => from_fn(|unit| (first + unit) * depth),
+            true => from_fn(|unit| first * depth + unit * depth),
             false => from_fn(|unit| (first + unit.min(left - 1)) * depth),
         };
         let units = begins.map(|begin| filter.as_ptr().wrapping_add(begin));

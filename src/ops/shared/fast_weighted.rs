@@ -252,19 +252,33 @@ struct FastConv {
     kernel: Box<dyn ConvKernel>,
     /// Of the input and of the filter.
     slots: [usize; 2],
+    reads_filter: bool,
 }
 
 impl FastConv {
     fn boxed(kernel: Box<dyn ConvKernel>, slots: [usize; 2]) -> Box<dyn Kernel> {
-        Box::new(Self { kernel, slots })
+        let reads_filter = kernel.reads_filter();
+        Box::new(Self {
+            kernel,
+            slots,
+            reads_filter,
+        })
     }
 }
 
 impl Kernel for FastConv {
     fn eval(&self, io: &mut KernelIo<'_>) -> Result<(), EvalError> {
         let workers = io.workers();
-        let ([input, filter], output) = io.elements(self.slots, 0)?;
-        let operands = Operands { input, filter };
+        let (operands, output) = match self.reads_filter {
+            true => {
+                let ([input, filter], output) = io.elements(self.slots, 0)?;
+                (Operands { input, filter }, output)
+            }
+            false => {
+                let ([input], output) = io.elements([self.slots[0]], 0)?;
+                (Operands { input, filter: &[] }, output)
+            }
+        };
         self.kernel.run_all(operands, output, workers);
         Ok(())
     }
