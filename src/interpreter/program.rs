@@ -105,7 +105,20 @@ impl Program {
             self.grow_arena(self.observed_bytes, runtime)
                 .map_err(|source| failed(0, source))?;
         }
-        for number in 0..self.steps.len() {
+        let mut number = 0;
+        while number < self.steps.len() {
+            if !is_observed {
+                number = match self.kernels(number, &model, runtime) {
+                    Ok(next) if next == self.steps.len() => break,
+                    Ok(next) => next,
+                    Err((number, EvalError::VariableShape { .. })) if self.tail.is_some() => {
+                        return self.run_tail(number, false, runtime, observer);
+                    }
+                    Err((number, source)) => {
+                        return Err(failed(self.steps[number].operator, source));
+                    }
+                };
+            }
             let start = is_observed.then(Instant::now);
             if let Unforeseen::Shapes { has_run } =
                 self.step(number, is_observed, &model, runtime)?
@@ -133,6 +146,7 @@ impl Program {
                     arena: self.arena.bytes_mut(),
                 });
             }
+            number += 1;
         }
         let operators = model.graph().subgraphs()[self.subgraph].operators.len();
         if self.steps.len() < operators {
@@ -158,6 +172,35 @@ impl Program {
         result
     }
 
+    /// Runs the kernels from step `first` on, up to the next step that is none; gives its number, or that of the step that failed
+    /// and why.
+    fn kernels(
+        &mut self,
+        first: usize,
+        model: &Model,
+        runtime: &mut Runtime,
+    ) -> Result<usize, (usize, EvalError)> {
+        let graph = model.graph();
+        let declared = &graph.subgraphs()[self.subgraph].tensors;
+        let operands = &self.steps[first].operands;
+        let (workers, arena) = (&runtime.workers, self.arena.bytes_mut());
+        let mut io = KernelIo::new(graph, declared, operands, &self.folded, workers, arena)
+            .with_variables(&mut runtime.variables);
+        for (number, step) in self.steps.iter().enumerate().skip(first) {
+            let kernel = match &step.action {
+                Action::Alias | Action::Constant | Action::Padding(_) => continue,
+                Action::Kernel(kernel) => kernel,
+                Action::Control(_) => return Ok(number),
+            };
+            io.set_operands(&step.operands);
+            if let Err(source) = kernel.eval(&mut io) {
+                return Err((number, source));
+            }
+        }
+        Ok(self.steps.len())
+    }
+
+    /// Runs step `number`: one that is no kernel, or any that is observed.
     fn step(
         &mut self,
         number: usize,

@@ -65,13 +65,21 @@ impl<'a> Constants<'a> {
     fn read<const N: usize>(self, arena: &Cut<'a, N>, operand: &Operand) -> Option<&'a [u8]> {
         match &operand.place {
             Place::Arena(range) => arena.read(range),
+            _ => self.stored(operand),
+        }
+    }
+
+    /// The data of an operand that no inference computes.
+    #[inline(always)]
+    fn stored(self, operand: &Operand) -> Option<&'a [u8]> {
+        match &operand.place {
             Place::File => self.graph.data(&self.tensors[operand.tensor]),
             Place::Folded(number) => {
                 let words = bytemuck::cast_slice::<u64, u8>(self.folded.get(*number)?);
                 let ty = self.tensors[operand.tensor].ty;
                 words.get(..ty.bytes(operand.shape.count())?)
             }
-            Place::Open => None,
+            Place::Arena(_) | Place::Open => None,
         }
     }
 }
@@ -118,6 +126,11 @@ impl<'a> KernelIo<'a> {
         }
     }
 
+    /// The same for another operator.
+    pub fn set_operands(&mut self, operands: &'a StepOperands) {
+        self.operands = operands;
+    }
+
     /// The threads, with scratch memory of their own.
     pub fn workers(&self) -> &'a Workers {
         self.workers
@@ -134,7 +147,10 @@ impl<'a> KernelIo<'a> {
     /// # Errors
     /// The operator runs where there are none: while constants are computed.
     pub fn split_variables(&mut self) -> Result<(&mut Variables, KernelIo<'_>), EvalError> {
-        let variables = self.variables.as_deref_mut();
+        // No `ok_or`, as below.
+        let Some(variables) = self.variables.as_deref_mut() else {
+            return Err(EvalError::Operand { slot: 0 });
+        };
         let io = KernelIo {
             constants: self.constants,
             operands: self.operands,
@@ -142,7 +158,7 @@ impl<'a> KernelIo<'a> {
             arena: self.arena,
             variables: None,
         };
-        Ok((variables.ok_or(EvalError::Operand { slot: 0 })?, io))
+        Ok((variables, io))
     }
 
     /// The number of operands, left-out ones included.
@@ -325,6 +341,24 @@ impl<'a> KernelIo<'a> {
         Ok((views, output.into_slice()?))
     }
 
+    /// The stored bytes of the operand in slot `slot`.
+    ///
+    /// # Errors
+    /// A slot that the operator does not have, or an operand that is left out.
+    pub fn bytes(&self, slot: usize) -> Result<&[u8], EvalError> {
+        let bytes = match self.operands.inputs.get(slot) {
+            Some(Some(operand)) => match &operand.place {
+                Place::Arena(range) => self.arena.get(range.clone()),
+                _ => self.constants.stored(operand),
+            },
+            _ => None,
+        };
+        match bytes {
+            Some(bytes) => Ok(bytes),
+            None => Err(EvalError::Operand { slot }),
+        }
+    }
+
     /// The elements of operand 0 and of result 0.
     ///
     /// # Errors
@@ -384,13 +418,12 @@ fn borrow_elements<'v, E: Pod, const I: usize>(
     output: usize,
 ) -> Option<([&'v [E]; I], &'v mut [E])> {
     let written = arena_range(operands.outputs.get(output))?;
-    let cut = Cut::new(arena, [written.clone()])?;
+    let (around, output) = Around::new(arena, written)?;
     let mut read = [&[][..]; I];
     for (to, slot) in read.iter_mut().zip(inputs) {
-        let bytes = constants.read(&cut, operands.inputs.get(slot)?.as_ref()?)?;
-        *to = bytemuck::try_cast_slice(bytes).ok()?;
+        let operand = operands.inputs.get(slot)?.as_ref()?;
+        *to = bytemuck::try_cast_slice(around.read(constants, operand)?).ok()?;
     }
-    let [output] = cut.pieces;
     Some((read, bytemuck::try_cast_slice_mut(output).ok()?))
 }
 
@@ -404,17 +437,53 @@ fn borrow_in_place<'v, E: Pod, const I: usize>(
     output: usize,
 ) -> Option<InPlace<'v, E, I>> {
     let written = arena_range(operands.outputs.get(output))?;
-    let cut = Cut::new(arena, [written.clone()])?;
+    let (around, output) = Around::new(arena, written)?;
     let mut read = [None; I];
     for (to, slot) in read.iter_mut().zip(inputs) {
         let operand = operands.inputs.get(slot)?.as_ref()?;
         if !lies_at(operand, written) {
-            let bytes = constants.read(&cut, operand)?;
+            let bytes = around.read(constants, operand)?;
             *to = Some(bytemuck::try_cast_slice(bytes).ok()?);
         }
     }
-    let [output] = cut.pieces;
     Some((read, bytemuck::try_cast_slice_mut(output).ok()?))
+}
+
+/// What is left of memory of which one piece is written: as [`Cut`], without its loops.
+struct Around<'v> {
+    before: &'v [u8],
+    /// Where it begins, and what it is.
+    behind: (usize, &'v [u8]),
+}
+
+impl<'v> Around<'v> {
+    /// Cuts out `written`; `None` if the memory ends before. What is empty overlaps nothing, wherever it lies.
+    #[inline(always)]
+    fn new(memory: &'v mut [u8], written: &Range<usize>) -> Option<(Self, &'v mut [u8])> {
+        let written = match written.is_empty() {
+            true => 0..0,
+            false => written.clone(),
+        };
+        let (before, at) = memory.split_at_mut_checked(written.start)?;
+        let (piece, behind) = at.split_at_mut_checked(written.len())?;
+        let behind = (written.end, &*behind);
+        Some((Self { before, behind }, piece))
+    }
+
+    /// The data of an operand, which has to lie apart from what is written.
+    #[inline(always)]
+    fn read(&self, constants: Constants<'v>, operand: &Operand) -> Option<&'v [u8]> {
+        let (begin, behind) = self.behind;
+        match &operand.place {
+            Place::Arena(range) if range.is_empty() => Some(nothing()),
+            Place::Arena(range) if range.end <= self.before.len() => self.before.get(range.clone()),
+            Place::Arena(range) => {
+                let start = range.start.checked_sub(begin)?;
+                behind.get(start..)?.get(..range.len())
+            }
+            _ => constants.stored(operand),
+        }
+    }
 }
 
 /// Whether an operand lies where a result lies.

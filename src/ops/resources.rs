@@ -84,15 +84,20 @@ fn prepare_read(node: &Node<'_>, _: &Settings) -> Result<Prepared, PrepareError>
         }
         None => declared.shape,
     };
-    Ok(Prepared::new(Read { known }, [shape]).stateful())
+    let ty = output.ty;
+    Ok(Prepared::new(Read { known, ty, shape }, [shape]).stateful())
 }
 
 fn prepare_assign(node: &Node<'_>, _: &Settings) -> Result<Prepared, PrepareError> {
     let resource = node.input(RESOURCE, "resource")?;
     one_handle(&resource)?;
-    node.input(VALUE, "value")?;
-    let known = known(&resource);
-    Ok(Prepared::new(Assign { known }, Vec::new()).stateful())
+    let value = node.input(VALUE, "value")?;
+    let assign = Assign {
+        known: known(&resource),
+        ty: value.ty,
+        shape: value.shape,
+    };
+    Ok(Prepared::new(assign, Vec::new()).stateful())
 }
 
 /// The value of the handle, where it is a constant.
@@ -142,6 +147,9 @@ fn handle(known: Option<u32>, io: &mut KernelIo<'_>) -> Result<u32, EvalError> {
 
 struct Read {
     known: Option<u32>,
+    /// Of the result.
+    ty: T,
+    shape: Shape,
 }
 
 impl Kernel for Read {
@@ -150,25 +158,28 @@ impl Kernel for Read {
         let (variables, mut io) = io.split_variables()?;
         let number = variables.number(handle)?;
         let name = || variables.name(number).to_owned();
-        let value = variables
-            .get(number)
-            .ok_or_else(|| EvalError::Unassigned { variable: name() })?;
-        let mut views = io.views([], [OUTPUT], [])?;
-        let [output] = &mut views.outputs;
-        if value.ty() != output.ty() {
+        let Some(value) = variables.get(number) else {
+            return Err(EvalError::Unassigned { variable: name() });
+        };
+        if value.ty() != self.ty {
             return Err(EvalError::VariableType {
                 variable: name(),
                 found: value.ty(),
-                expected: output.ty(),
+                expected: self.ty,
             });
         }
-        if value.shape() != output.shape() {
+        if value.shape() != self.shape {
             return Err(EvalError::VariableShape {
                 found: value.shape().into(),
-                expected: output.shape().into(),
+                expected: self.shape.into(),
             });
         }
-        Ok(output.copy_from_bytes(value.bytes())?)
+        let ([], output) = io.elements::<u8, 0>([], OUTPUT)?;
+        match output.len() == value.bytes().len() {
+            true => output.copy_from_slice(value.bytes()),
+            false => return Err(EvalError::Operand { slot: OUTPUT }),
+        }
+        Ok(())
     }
 
     fn name(&self) -> &'static str {
@@ -178,16 +189,17 @@ impl Kernel for Read {
 
 struct Assign {
     known: Option<u32>,
+    /// Of the value.
+    ty: T,
+    shape: Shape,
 }
 
 impl Kernel for Assign {
     fn eval(&self, io: &mut KernelIo<'_>) -> Result<(), EvalError> {
         let handle = handle(self.known, io)?;
-        let (variables, mut io) = io.split_variables()?;
+        let (variables, io) = io.split_variables()?;
         let number = variables.number(handle)?;
-        let views = io.views([VALUE], [], [])?;
-        let [value] = views.inputs;
-        variables.assign(number, &required(value, VALUE)?)
+        variables.assign(number, self.ty, self.shape, io.bytes(VALUE)?)
     }
 
     fn name(&self) -> &'static str {

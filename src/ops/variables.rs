@@ -15,8 +15,8 @@ pub struct Variables {
 #[derive(Debug)]
 struct Variable {
     name: String,
-    /// Type and shape of what it holds; `None` before the first assignment.
-    holds: Option<(TensorType, Shape)>,
+    /// Type, shape and bytes of what it holds; `None` before the first assignment.
+    holds: Option<(TensorType, Shape, usize)>,
     words: Vec<u64>,
 }
 
@@ -43,10 +43,9 @@ impl Variables {
     /// What variable `number` holds; `None` before its first assignment.
     pub fn get(&self, number: usize) -> Option<TensorRef<'_>> {
         let variable = self.variables.get(number)?;
-        let (ty, shape) = variable.holds.as_ref()?;
-        let bytes =
-            bytemuck::cast_slice::<u64, u8>(&variable.words).get(..ty.bytes(shape.count())?)?;
-        TensorRef::new(*ty, shape, None, bytes).ok()
+        let (ty, shape, bytes) = variable.holds.as_ref()?;
+        let bytes = bytemuck::cast_slice::<u64, u8>(&variable.words).get(..*bytes)?;
+        Some(TensorRef::sized(*ty, shape, None, bytes))
     }
 
     /// The name of variable `number`, for messages.
@@ -78,22 +77,29 @@ impl Variables {
         Ok(())
     }
 
-    /// Gives variable `number` the value of `tensor`, with its type and shape.
+    /// Gives variable `number` a value: the elements of `ty` that `bytes` holds, as many as `shape` says.
     ///
     /// # Errors
     /// There is no such variable, or all together would need more than the limit.
-    pub fn assign(&mut self, number: usize, tensor: &TensorRef<'_>) -> Result<(), EvalError> {
-        let bytes = tensor.bytes();
-        self.reserve(number, bytes.len())?;
+    pub fn assign(
+        &mut self,
+        number: usize,
+        ty: TensorType,
+        shape: Shape,
+        bytes: &[u8],
+    ) -> Result<(), EvalError> {
+        let room = |variable: &Variable| size_of_val(&*variable.words) >= bytes.len();
+        if !self.variables.get(number).is_some_and(room) {
+            self.reserve(number, bytes.len())?;
+        }
         let count = self.variables.len();
-        let variable = self
-            .variables
-            .get_mut(number)
-            .ok_or_else(|| no_variable(number, count))?;
-        variable.holds = Some((tensor.ty(), tensor.shape()));
+        let Some(variable) = self.variables.get_mut(number) else {
+            return Err(no_variable(number, count));
+        };
         let to = bytemuck::cast_slice_mut::<u64, u8>(&mut variable.words).get_mut(..bytes.len());
         if let Some(to) = to {
             to.copy_from_slice(bytes);
+            variable.holds = Some((ty, shape, bytes.len()));
         }
         Ok(())
     }
@@ -145,8 +151,7 @@ mod tests {
 
     fn assign(variables: &mut Variables, number: usize, bytes: &[u8]) -> Result<(), EvalError> {
         let shape = Shape::new(&[bytes.len()]).expect("small");
-        let value = TensorRef::new(TensorType::Int8, &shape, None, bytes).expect("fits");
-        variables.assign(number, &value)
+        variables.assign(number, TensorType::Int8, shape, bytes)
     }
 
     #[test]
