@@ -12,6 +12,7 @@ mod models;
 // Convolutions, minutes each under Miri; their kernels have tests of their own.
 #[cfg(not(miri))]
 mod padding;
+mod parts;
 mod shapes;
 mod signatures;
 mod state;
