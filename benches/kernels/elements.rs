@@ -53,7 +53,7 @@ fn sum(wanted: &Wanted, len: usize) {
     let (operand, mut results) = (bytes(len), vec![0; len]);
     let layer = len.to_string();
     wanted.measure::<AddSubPrimitive>(&layer, &problem, Amount::Results(len), |kernel| {
-        kernel.run([Some(&operand); 2], &mut results);
+        kernel.run(Some(&operand), Some(&operand), &mut results);
     });
 }
 
@@ -73,7 +73,7 @@ fn sum_int16(wanted: &Wanted, len: usize) {
     let mut results = vec![0; len];
     let layer = len.to_string();
     wanted.measure::<AddSubInt16Primitive>(&layer, &problem, Amount::Results(len), |kernel| {
-        kernel.run([Some(&operand); 2], &mut results);
+        kernel.run(Some(&operand), Some(&operand), &mut results);
     });
 }
 
@@ -87,7 +87,7 @@ fn product(wanted: &Wanted, len: usize) {
     let (operand, mut results) = (bytes(len), vec![0; len]);
     let layer = len.to_string();
     wanted.measure::<MulPrimitive>(&layer, &problem, Amount::Results(len), |kernel| {
-        kernel.run([Some(&operand); 2], &mut results);
+        kernel.run(Some(&operand), Some(&operand), &mut results);
     });
 }
 

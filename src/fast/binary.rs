@@ -10,8 +10,8 @@ pub type Pair<'a, E> = [Option<&'a [E]>; 2];
 pub trait BinaryKernel<E = u8>: Send + Sync {
     /// `<primitive>.<isa>`.
     fn name(&self) -> &'static str;
-    /// Computes as many results as `output` has room for; operands are as long.
-    fn run(&self, operands: Pair<'_, E>, output: &mut [E]);
+    /// Computes as many results as `output` has room for; operands are as long, or `None` where they are what `output` holds before.
+    fn run(&self, left: Option<&[E]>, right: Option<&[E]>, output: &mut [E]);
 }
 
 /// A combination as lanes compute it: what it needs, prepared.
@@ -41,10 +41,10 @@ impl<L: Lanes, E, B: Elements<L, E>> BinaryKernel<E> for Vectors<L, B> {
         self.name
     }
 
-    fn run(&self, operands: Pair<'_, E>, output: &mut [E]) {
+    fn run(&self, left: Option<&[E]>, right: Option<&[E]>, output: &mut [E]) {
         self.lanes.run(Run {
             vectors: self,
-            operands,
+            operands: [left, right],
             output,
         });
     }

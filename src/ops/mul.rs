@@ -224,7 +224,7 @@ mod tests {
                     // Also a length that no vector divides.
                     for len in [left.len(), left.len().min(1003) - 5, 5] {
                         let mut output = vec![0x55; len];
-                        kernel.run([Some(&left[..len]), Some(&right[..len])], &mut output);
+                        kernel.run(Some(&left[..len]), Some(&right[..len]), &mut output);
                         let equal = output == expected[..len];
                         assert!(equal, "{}, {step:?}, {len}", kernel.name());
                     }

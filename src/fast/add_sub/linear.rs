@@ -58,7 +58,7 @@ fn results_of_pairs(stepwise: &dyn BinaryKernel) -> Vec<u8> {
     let right: [u8; 256] = std::array::from_fn(|byte| byte as u8);
     let mut codes = vec![0; 256 * 256];
     for (left, codes) in right.iter().zip(codes.chunks_exact_mut(256)) {
-        stepwise.run([Some(&[*left; 256]), Some(&right)], codes);
+        stepwise.run(Some(&[*left; 256]), Some(&right), codes);
     }
     codes
 }

@@ -68,10 +68,11 @@ impl<E: Pod + Send + Sync> FastBinary<E> {
         let is_whole =
             |operand: Option<&[E]>| operand.is_none_or(|operand| operand.len() == output.len());
         if operands.into_iter().all(is_whole) {
+            let [left, right] = operands;
             return workers.split_elements(output, &|first, piece| {
                 let len = piece.len();
-                let operands = operands.map(|operand| part(operand, first, len));
-                self.kernel.run(operands, piece);
+                self.kernel
+                    .run(part(left, first, len), part(right, first, len), piece);
             });
         }
         let all_repeat = operands.into_iter().all(repeats);
@@ -93,7 +94,7 @@ impl<E: Pod + Send + Sync> FastBinary<E> {
         self.broadcast.rows(|[l, r]| {
             if let Some(output) = rows.next() {
                 self.kernel
-                    .run([part(left, l, len), part(right, r, len)], output);
+                    .run(part(left, l, len), part(right, r, len), output);
             }
         });
     }
@@ -126,7 +127,7 @@ impl<E: Pod + Send + Sync> FastBinary<E> {
                     _ => &block[which][..output.len()],
                 })
             };
-            self.kernel.run([operand(0), operand(1)], output);
+            self.kernel.run(operand(0), operand(1), output);
         }
     }
 
@@ -151,15 +152,15 @@ impl<E: Pod + Send + Sync> FastBinary<E> {
                 gathered += now;
                 if gathered == BLOCK {
                     let to = &mut output[written..][..BLOCK];
-                    self.kernel.run([Some(&block[0]), Some(&block[1])], to);
+                    self.kernel.run(Some(&block[0]), Some(&block[1]), to);
                     (written, gathered) = (written + BLOCK, 0);
                 }
             }
         });
         let [left, right] = &block;
-        let operands = [Some(&left[..gathered]), Some(&right[..gathered])];
         let to = &mut output[written..][..gathered];
-        self.kernel.run(operands, to);
+        self.kernel
+            .run(Some(&left[..gathered]), Some(&right[..gathered]), to);
     }
 }
 
@@ -202,7 +203,7 @@ mod tests {
             "mix"
         }
 
-        fn run(&self, [left, right]: Pair<'_, u8>, output: &mut [u8]) {
+        fn run(&self, left: Option<&[u8]>, right: Option<&[u8]>, output: &mut [u8]) {
             for (place, output) in output.iter_mut().enumerate() {
                 let element = |operand: Option<&[u8]>| operand.map_or(*output, |o| o[place]);
                 *output = mix(element(left), element(right));

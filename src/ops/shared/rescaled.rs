@@ -291,7 +291,7 @@ mod tests {
                             // Also a length that no vector divides.
                             for len in [left.len(), left.len().min(1003) - 5, 5] {
                                 let mut output = vec![0x55; len];
-                                kernel.run([Some(&left[..len]), Some(&right[..len])], &mut output);
+                                kernel.run(Some(&left[..len]), Some(&right[..len]), &mut output);
                                 let equal = output == expected[..len];
                                 assert!(equal, "{}, {problem:?}, {len}", kernel.name());
                             }
@@ -349,7 +349,7 @@ mod tests {
                     };
                     ran.insert(variant.name);
                     let mut output = vec![0x55; len];
-                    kernel.run([Some(&a), Some(&b)], &mut output);
+                    kernel.run(Some(&a), Some(&b), &mut output);
                     assert!(
                         output == expected,
                         "{}, seed {seed}, {problem:?}",
