@@ -188,18 +188,21 @@ impl<L: Lanes> Work for Run<'_, L> {
         let g = &p.geometry;
         let picture = g.rows.input * g.columns.input * g.input_channels;
         let rows = self.output.chunks_exact_mut(p.row_elements().max(1));
-        let rows = (self.first..).zip(rows).map(|(row, output)| {
-            let (batch, y) = (row / g.rows.output, row % g.rows.output);
-            (&self.input[batch * picture..][..picture], y, output)
-        });
+        // Loops: a closure may stay a call and lose the vectors.
         let Some(copied) = &p.copied else {
-            return rows.for_each(|(input, y, output)| p.blocks(g, input, y, output));
+            for (row, output) in (self.first..).zip(rows) {
+                let (batch, y) = (row / g.rows.output, row % g.rows.output);
+                p.blocks(g, &self.input[batch * picture..][..picture], y, output);
+            }
+            return;
         };
         let mut copy = [0.0; MOST_COPIED];
-        rows.for_each(|(input, y, output)| {
+        for (row, output) in (self.first..).zip(rows) {
+            let (batch, y) = (row / g.rows.output, row % g.rows.output);
+            let input = &self.input[batch * picture..][..picture];
             g.copy(input, y, copied.columns.input, &mut copy);
             p.blocks(copied, &copy, 0, output);
-        });
+        }
     }
 }
 
@@ -287,10 +290,10 @@ impl<L: Lanes> Packed<L> {
                 continue;
             }
             let results = self.results(sums, bias);
-            for (x, results) in (x..).zip(results.chunks_exact(N / H)) {
+            for (x, results) in (x..).zip(results.as_chunks::<HALF>().0) {
                 let to = &mut output[x * self.output_channels + block.first..][..block.channels];
                 match <&mut [f32; HALF]>::try_from(&mut *to) {
-                    Ok(to) => to.copy_from_slice(results),
+                    Ok(to) => *to = *results,
                     Err(_) => to.copy_from_slice(&results[..block.channels]),
                 }
             }

@@ -130,23 +130,9 @@ struct Window<'a, T> {
 }
 
 impl<T: Copy> Window<'_, T> {
-    /// Reduces every channel.
-    #[inline(always)]
-    fn reduce_all<R: Reduce<Value = T>>(&self, reduce: &R, output: &mut [T]) {
-        match self.taps {
-            // The usual window has its loops unrolled.
-            [2, 2] => Window {
-                taps: [2, 2],
-                ..*self
-            }
-            .reduce_channels(reduce, output),
-            _ => self.reduce_channels(reduce, output),
-        }
-    }
-
     /// Reduces every channel, neighbouring ones together.
     #[inline(always)]
-    fn reduce_channels<R: Reduce<Value = T>>(&self, reduce: &R, output: &mut [T]) {
+    fn reduce_all<R: Reduce<Value = T>>(&self, reduce: &R, output: &mut [T]) {
         let rest = self.reduce_blocks::<R, 16>(reduce, 0, output);
         let rest = self.reduce_blocks::<R, 8>(reduce, output.len() - rest, output);
         self.reduce_blocks::<R, 1>(reduce, output.len() - rest, output);
