@@ -1,5 +1,6 @@
 //! What prepared convolutions have in common: bytes in, bytes out, any part of the result at a time.
 
+use super::lanes::Lanes;
 use super::{Workers, Workspace};
 use std::ops::Range;
 
@@ -57,6 +58,10 @@ pub trait ConvKernel: Send + Sync {
     fn extent(&self) -> (usize, usize);
     /// Multiply-accumulate operations of one output position.
     fn row_macs(&self) -> usize;
+    /// Multiply-accumulate operations that are worth a thread's attention.
+    fn task_macs(&self) -> usize {
+        TASK_MACS
+    }
     /// Channels that are computed together.
     fn channel_step(&self) -> usize;
     /// Whether the channels of one row may be computed apart.
@@ -71,8 +76,13 @@ pub trait ConvKernel: Send + Sync {
     fn workspace_bytes(&self) -> usize;
 }
 
-/// Multiply-accumulate operations that are worth a thread's attention.
+/// Multiply-accumulate operations that are worth a thread's attention, where a vector holds sixteen or fewer.
 pub(super) const TASK_MACS: usize = 200_000;
+
+/// Those of a product of packed matrices by lanes of `L`; one row by a matrix is bound by memory.
+pub(super) const fn task_macs<L: Lanes>() -> usize {
+    TASK_MACS * (L::N * L::K).div_ceil(16)
+}
 
 impl dyn ConvKernel {
     /// Computes the whole result, shared among `workers`.
@@ -86,7 +96,7 @@ impl dyn ConvKernel {
             return workers.with_workspace(|workspace| self.run(operands, output, part, workspace));
         }
         let macs = self.row_macs().saturating_mul(rows);
-        let tasks = workers.pieces(macs, TASK_MACS);
+        let tasks = workers.pieces(macs, self.task_macs());
         if rows == 1 && self.splits_channels() {
             let step = channels
                 .div_ceil(tasks)

@@ -5,6 +5,7 @@ use super::band::{Band, fill_steps};
 use super::gather::Gather;
 use super::weights::Pack;
 use crate::fast::aligned::Aligned;
+use crate::fast::convolution::task_macs;
 use crate::fast::lanes::tile::{Panel, Rows, Runs, Target};
 use crate::fast::lanes::{Lanes, Work};
 use crate::fast::stage::StageVectors;
@@ -335,6 +336,10 @@ impl<L: Lanes> ConvKernel for Packed<L> {
 
     fn row_macs(&self) -> usize {
         self.depth() * self.groups * self.group_channels
+    }
+
+    fn task_macs(&self) -> usize {
+        task_macs::<L>()
     }
 
     fn channel_step(&self) -> usize {
