@@ -1,5 +1,6 @@
 //! The tensors a kernel works on, carved out of the arena without overlap and without unsafe code.
 
+use super::cut::{Around, Cut, Rest, nothing};
 use super::{EvalError, Variables};
 use crate::fast::Workers;
 use crate::model::{Graph, Tensor};
@@ -62,7 +63,7 @@ struct Constants<'a> {
 impl<'a> Constants<'a> {
     /// The data of an operand, which may lie in an arena.
     #[inline(always)]
-    fn read<const N: usize>(self, arena: &Cut<'a, N>, operand: &Operand) -> Option<&'a [u8]> {
+    fn read(self, arena: &impl Rest<'a>, operand: &Operand) -> Option<&'a [u8]> {
         match &operand.place {
             Place::Arena(range) => arena.read(range),
             _ => self.stored(operand),
@@ -422,7 +423,7 @@ fn borrow_elements<'v, E: Pod, const I: usize>(
     let mut read = [&[][..]; I];
     for (to, slot) in read.iter_mut().zip(inputs) {
         let operand = operands.inputs.get(slot)?.as_ref()?;
-        *to = bytemuck::try_cast_slice(around.read(constants, operand)?).ok()?;
+        *to = bytemuck::try_cast_slice(constants.read(&around, operand)?).ok()?;
     }
     Some((read, bytemuck::try_cast_slice_mut(output).ok()?))
 }
@@ -442,48 +443,11 @@ fn borrow_in_place<'v, E: Pod, const I: usize>(
     for (to, slot) in read.iter_mut().zip(inputs) {
         let operand = operands.inputs.get(slot)?.as_ref()?;
         if !lies_at(operand, written) {
-            let bytes = around.read(constants, operand)?;
+            let bytes = constants.read(&around, operand)?;
             *to = Some(bytemuck::try_cast_slice(bytes).ok()?);
         }
     }
     Some((read, bytemuck::try_cast_slice_mut(output).ok()?))
-}
-
-/// What is left of memory of which one piece is written: as [`Cut`], without its loops.
-struct Around<'v> {
-    before: &'v [u8],
-    /// Where it begins, and what it is.
-    behind: (usize, &'v [u8]),
-}
-
-impl<'v> Around<'v> {
-    /// Cuts out `written`; `None` if the memory ends before. What is empty overlaps nothing, wherever it lies.
-    #[inline(always)]
-    fn new(memory: &'v mut [u8], written: &Range<usize>) -> Option<(Self, &'v mut [u8])> {
-        let written = match written.is_empty() {
-            true => 0..0,
-            false => written.clone(),
-        };
-        let (before, at) = memory.split_at_mut_checked(written.start)?;
-        let (piece, behind) = at.split_at_mut_checked(written.len())?;
-        let behind = (written.end, &*behind);
-        Some((Self { before, behind }, piece))
-    }
-
-    /// The data of an operand, which has to lie apart from what is written.
-    #[inline(always)]
-    fn read(&self, constants: Constants<'v>, operand: &Operand) -> Option<&'v [u8]> {
-        let (begin, behind) = self.behind;
-        match &operand.place {
-            Place::Arena(range) if range.is_empty() => Some(nothing()),
-            Place::Arena(range) if range.end <= self.before.len() => self.before.get(range.clone()),
-            Place::Arena(range) => {
-                let start = range.start.checked_sub(begin)?;
-                behind.get(start..)?.get(..range.len())
-            }
-            _ => constants.stored(operand),
-        }
-    }
 }
 
 /// Whether an operand lies where a result lies.
@@ -533,67 +497,6 @@ fn no_views(
         .find(|&&slot| arena_range(output(slot)).is_none());
     let slot = read.or(changed).or(written).copied().unwrap_or_default();
     EvalError::Operand { slot }
-}
-
-/// No bytes, at an address that suits every element.
-fn nothing<'v>() -> &'v mut [u8] {
-    bytemuck::cast_slice_mut::<u64, u8>(&mut [])
-}
-
-/// Memory of which some pieces are written and the rest is read.
-struct Cut<'v, const N: usize> {
-    /// In the order in which they were asked for.
-    pieces: [&'v mut [u8]; N],
-    /// What is left, each part with its place in the memory: before pieces, and behind the last.
-    before: [(usize, &'v [u8]); N],
-    behind: (usize, &'v [u8]),
-}
-
-impl<'v, const N: usize> Cut<'v, N> {
-    /// Cuts out `ranges`; `None` if two of them overlap or the memory ends before. What is empty overlaps nothing, wherever it
-    /// lies.
-    #[inline(always)]
-    fn new(memory: &'v mut [u8], ranges: [Range<usize>; N]) -> Option<Self> {
-        let mut pieces = [const { None }; N];
-        let mut before = [(0, &[][..]); N];
-        let (mut begin, mut rest) = (0, memory);
-        for part in &mut before {
-            let left = (0..N).filter(|&n| pieces[n].is_none() && !ranges[n].is_empty());
-            let Some(next) = left.min_by_key(|&n| ranges[n].start) else {
-                break;
-            };
-            let range = &ranges[next];
-            let (first, at) = rest.split_at_mut_checked(range.start.checked_sub(begin)?)?;
-            let (piece, behind) = at.split_at_mut_checked(range.len())?;
-            *part = (begin, first);
-            pieces[next] = Some(piece);
-            (begin, rest) = (range.end, behind);
-        }
-        Some(Self {
-            pieces: pieces.map(|piece| piece.unwrap_or_else(nothing)),
-            before,
-            behind: (begin, rest),
-        })
-    }
-
-    /// What is read at `range`.
-    #[inline(always)]
-    fn read(&self, range: &Range<usize>) -> Option<&'v [u8]> {
-        if range.is_empty() {
-            return Some(nothing());
-        }
-        let found = |&(begin, part): &(usize, &'v [u8])| {
-            let from = range.start.checked_sub(begin)?;
-            part.get(from..)?.get(..range.len())
-        };
-        // A loop: what iterators make of it is a call.
-        for part in &self.before {
-            if let Some(bytes) = found(part) {
-                return Some(bytes);
-            }
-        }
-        found(&self.behind)
-    }
 }
 
 fn arena_range(operand: Option<&Operand>) -> Option<&Range<usize>> {

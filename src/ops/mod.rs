@@ -6,6 +6,7 @@
 
 mod attributes;
 mod coverage;
+mod cut;
 mod error;
 mod io;
 mod node;
