@@ -1,6 +1,6 @@
 //! Convolutions and matrix products with constant weights.
 
-use crate::{Amount, Wanted, bytes, stage};
+use crate::{Amount, Wanted, bytes, floats, stage};
 use corallite::fast::{
     Conv2d, Conv2dFloat, Conv2dFloatPrimitive, Conv2dPrimitive, ConvKernel, DepthwiseConv2d,
     DepthwiseConv2dPrimitive, Element8, FullyConnectedPrimitive, KernelChoice, Operands, Primitive,
@@ -120,7 +120,6 @@ impl Data {
     /// Measures the layer of float32.
     fn floats(&self, wanted: &Wanted, layer: &Layer) {
         let &[height, width, input, output, taps, stride] = layer;
-        let floats = |bytes: &[u8]| -> Vec<f32> { bytes.iter().map(|&b| b.into()).collect() };
         let filter = floats(&self.filter);
         let problem = Conv2dFloat {
             rows: window(height, taps, stride),

@@ -1,11 +1,11 @@
 //! What is computed element by element, row by row or in pictures.
 
-use crate::{Amount, Wanted, bytes, scale};
+use crate::{Amount, Wanted, bytes, floats, scale};
 use corallite::fast::{
     AddSub, AddSubInt16, AddSubInt16Primitive, AddSubPrimitive, ArgMax, ArgMaxPrimitive, Element8,
-    KernelChoice, Means, Mul, MulPrimitive, Pool2d, Pool2dPrimitive, Pooling, Positions, Prelu,
-    PreluPrimitive, Probabilities, ResizeBilinear, ResizeBilinearPrimitive, Softmax,
-    SoftmaxPrimitive, Tap, Window, Workers,
+    KernelChoice, Means, Mul, MulPrimitive, Pool2d, Pool2dFloat, Pool2dFloatPrimitive,
+    Pool2dPrimitive, PoolWindows, Pooling, Positions, Prelu, PreluPrimitive, Probabilities,
+    ResizeBilinear, ResizeBilinearPrimitive, Softmax, SoftmaxPrimitive, Tap, Window, Workers,
 };
 use corallite::fixedpoint::QuantizedMultiplier;
 
@@ -25,6 +25,7 @@ pub fn measure(wanted: &Wanted) {
     rectifier(wanted, 96 * 96, 16);
     for (pooling, size) in [
         (Pooling::Max, [64, 64, 32, 2]),
+        (Pooling::Mean, [28, 28, 8, 2]),
         (Pooling::Mean, [7, 7, 1280, 7]),
     ] {
         pool(wanted, pooling, size);
@@ -123,9 +124,11 @@ fn pool(wanted: &Wanted, pooling: Pooling, [height, width, channels, taps]: [usi
     let problem = Pool2d {
         element: Element8::Int8,
         pooling,
-        rows: axis(height),
-        columns: axis(width),
-        channels,
+        windows: PoolWindows {
+            rows: axis(height),
+            columns: axis(width),
+            channels,
+        },
         clamp: (-128, 127),
     };
     let len = height / taps * (width / taps) * channels;
@@ -133,6 +136,15 @@ fn pool(wanted: &Wanted, pooling: Pooling, [height, width, channels, taps]: [usi
     let workers = Workers::new(1, KernelChoice::default());
     let layer = format!("{height}x{width}x{channels} {pooling:?}, {taps}x{taps}");
     wanted.measure::<Pool2dPrimitive>(&layer, &problem, Amount::Results(len), |kernel| {
+        kernel.run_all(&input, &mut results, &workers);
+    });
+    let problem = Pool2dFloat {
+        pooling,
+        windows: problem.windows,
+        range: (f32::MIN, f32::MAX),
+    };
+    let (input, mut results) = (floats(&input), vec![0.0; len]);
+    wanted.measure::<Pool2dFloatPrimitive>(&layer, &problem, Amount::Results(len), |kernel| {
         kernel.run_all(&input, &mut results, &workers);
     });
 }

@@ -84,6 +84,11 @@ fn bytes(len: usize) -> Vec<u8> {
         .collect()
 }
 
+/// Those bytes as numbers.
+fn floats(bytes: &[u8]) -> Vec<f32> {
+    bytes.iter().map(|&byte| byte.into()).collect()
+}
+
 /// About 0.7 * 2^`shift`.
 fn scale(shift: i32) -> QuantizedMultiplier {
     QuantizedMultiplier {

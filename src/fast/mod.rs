@@ -66,7 +66,9 @@ pub use lstm::{Lstm, LstmGate, LstmKernel, LstmOperands, LstmPrimitive, LstmProd
 pub use matrix_product::{MatrixProduct, MatrixProductKernel, MatrixProductPrimitive};
 pub use mul::{Mul, MulPrimitive};
 pub use picture::PictureKernel;
-pub use pool_2d::{Pool2d, Pool2dPrimitive, Pooling};
+pub use pool_2d::{
+    Pool2d, Pool2dFloat, Pool2dFloatPrimitive, Pool2dPrimitive, PoolWindows, Pooling,
+};
 pub use prelu::{Prelu, PreluKernel, PreluPrimitive};
 pub use resize_bilinear::{Means, ResizeBilinear, ResizeBilinearPrimitive, Tap};
 pub use softmax::{Probabilities, Softmax, SoftmaxKernel, SoftmaxPrimitive};

@@ -131,6 +131,13 @@ impl fmt::Display for ActivationRangeError {
 
 impl std::error::Error for ActivationRangeError {}
 
+/// `value` limited to `range` as C++'s `min(max(value, low), high)` does: not-a-number stays what it is.
+#[inline(always)]
+pub fn limit<T: PartialOrd + Copy>(value: T, range: (T, T)) -> T {
+    let raised = if value < range.0 { range.0 } else { value };
+    if range.1 < raised { range.1 } else { raised }
+}
+
 #[cfg(test)]
 mod tests {
     use super::FusedActivation::*;

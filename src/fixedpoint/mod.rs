@@ -25,7 +25,7 @@ mod sigmoid_i16;
 mod softmax_scaling;
 mod tables;
 
-pub use activation::{ActivationRangeError, FusedActivation, quantized_activation_range};
+pub use activation::{ActivationRangeError, FusedActivation, limit, quantized_activation_range};
 pub use gemmlowp::FixedPoint;
 pub use multiplier::{MultiplierError, QuantizedMultiplier, checked_log2};
 pub use profile::{Profile, Rounding, UnknownProfile};

@@ -2,11 +2,11 @@
 
 use super::shared::{
     Broadcast, Rescaled, ShiftedI16, binary, check, fast_add_sub, fast_add_sub_int16, float_range,
-    fused_activation, integer_range, limit,
+    fused_activation, integer_range,
 };
 use super::{Node, OpDef, PrepareError, Prepared, Settings, TypeRow};
 use crate::fast::Element8;
-use crate::fixedpoint::FusedActivation;
+use crate::fixedpoint::{FusedActivation, limit};
 use crate::model::BuiltinOperator;
 use crate::tensor::TensorType as T;
 

@@ -91,7 +91,7 @@ impl Reduce for FloatMean {
     type Value = f32;
     type State = f32;
     const START: f32 = 0.0;
-    const NAME: &'static str = "average_pool_2d.float";
+    const NAME: &'static str = "average_pool_2d.reference";
 
     #[inline(always)]
     fn step(&self, sum: f32, value: f32) -> f32 {
@@ -108,7 +108,15 @@ impl Reduce for FloatMean {
 mod tests {
     use super::*;
     use crate::fast::Element8;
-    use crate::ops::shared::assert_variants_equal;
+    use crate::ops::shared::differential::pools::{
+        assert_float_variants_equal, assert_variants_equal,
+    };
+
+    #[test]
+    #[cfg_attr(miri, ignore = "hundreds of problems, hours under Miri")]
+    fn float_variants_give_the_reference_s_bits() {
+        assert_float_variants_equal(Pooling::Mean, FloatMean);
+    }
 
     #[test]
     #[cfg_attr(miri, ignore = "hundreds of problems, hours under Miri")]

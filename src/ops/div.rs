@@ -2,11 +2,11 @@
 
 use super::shared::{
     Broadcast, Integer, binary, check, division, float_range, fused_activation, integer_range,
-    limit, quantized_clamp,
+    quantized_clamp,
 };
 use super::{Node, OpDef, PrepareError, Prepared, Settings, TypeRow};
 use crate::fixedpoint::{
-    QuantizedMultiplier, Rounding, get_reciprocal,
+    QuantizedMultiplier, Rounding, get_reciprocal, limit,
     multiply_by_quantized_multiplier_greater_than_one,
 };
 use crate::model::BuiltinOperator;

@@ -1,7 +1,8 @@
 //! FAKE_QUANT: floats rounded to the numbers that a quantized tensor of a range and a width can hold.
 
-use super::shared::{check, limit, map};
+use super::shared::{check, map};
 use super::{Node, OpDef, PrepareError, Prepared, Settings, TypeRow};
+use crate::fixedpoint::limit;
 use crate::model::BuiltinOperator;
 use crate::tensor::TensorType as T;
 

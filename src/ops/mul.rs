@@ -2,12 +2,12 @@
 
 use super::shared::{
     Broadcast, Integer, binary, check, element8, fast_mul, float_range, fused_activation,
-    integer_range, limit, quantized_clamp, symmetric_i16,
+    integer_range, quantized_clamp, symmetric_i16,
 };
 use super::{Node, NodeTensor, OpDef, PrepareError, Prepared, Settings, TypeRow};
 use crate::fast::{self, Element8};
 use crate::fixedpoint::{
-    FusedActivation, QuantizedMultiplier, Rounding, rounding_divide_by_pot,
+    FusedActivation, QuantizedMultiplier, Rounding, limit, rounding_divide_by_pot,
     saturating_rounding_doubling_high_mul,
 };
 use crate::model::BuiltinOperator;

@@ -1,8 +1,8 @@
 //! POW: powers, with broadcasting. Whole exponents of floats that one number gives for all elements are multiplied out.
 
-use super::shared::{Broadcast, check, limit, zip};
+use super::shared::{Broadcast, check, zip};
 use super::{EvalError, Kernel, KernelIo, Node, OpDef, PrepareError, Prepared, Settings, TypeRow};
-use crate::fixedpoint::float_to_i32;
+use crate::fixedpoint::{float_to_i32, limit};
 use crate::model::BuiltinOperator;
 use crate::tensor::TensorType as T;
 

@@ -1,8 +1,8 @@
 //! RELU, RELU6, RELU_N1_TO_1 and RELU_0_TO_1: a tensor limited to a range, and brought to another scale.
 
-use super::shared::{Integer, check, limit, map, symmetric_i16, table};
+use super::shared::{Integer, check, map, symmetric_i16, table};
 use super::{Node, NodeTensor, OpDef, PrepareError, Prepared, Settings, TypeRow};
-use crate::fixedpoint::{QuantizedMultiplier, Rounding, float_to_i32, round_half_away};
+use crate::fixedpoint::{QuantizedMultiplier, Rounding, float_to_i32, limit, round_half_away};
 use crate::model::BuiltinOperator;
 use crate::tensor::TensorType as T;
 

@@ -42,10 +42,3 @@ pub fn integer_range(activation: FusedActivation, range: (i64, i64)) -> (i64, i6
     let bound = |bound: Option<f32>, none| bound.map_or(none, |bound| bound as i64);
     (bound(low, range.0), bound(high, range.1))
 }
-
-/// `value` limited to `range` as C++'s `min(max(value, low), high)` does: not-a-number stays what it is.
-#[inline(always)]
-pub fn limit<T: PartialOrd + Copy>(value: T, range: (T, T)) -> T {
-    let raised = if value < range.0 { range.0 } else { value };
-    if range.1 < raised { range.1 } else { raised }
-}

@@ -1,7 +1,7 @@
 //! The fused activation of float results.
 
-use super::{float_range, limit};
-use crate::fixedpoint::FusedActivation;
+use super::float_range;
+use crate::fixedpoint::{FusedActivation, limit};
 
 /// The bounds that a float result is clamped to.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -38,7 +38,7 @@ mod weighted;
 mod weights;
 mod window;
 
-pub use activation::{float_range, fused_activation, integer_range, limit};
+pub use activation::{float_range, fused_activation, integer_range};
 pub use arithmetic::{Arithmetic, Float, IntegerSums, Stage, Totals, Wide};
 pub use binary::{binary, division};
 pub use border::{Border, real_zero};
@@ -46,8 +46,6 @@ pub use broadcast::{Broadcast, select, zip, zip_in_place};
 pub use element::{Integer, Quantized, element8, int4_codes};
 pub use fast_binary::{fast_add_sub, fast_add_sub_int16, fast_mul};
 pub use fast_picture::FastPicture;
-#[cfg(test)]
-pub use fast_pool::assert_variants_equal;
 pub use fast_pool::fast_pool;
 pub use fast_prelu::fast_prelu;
 pub use fast_weighted::{

@@ -110,7 +110,7 @@ impl Pool2d {
                         first: (first_y * self.columns.input + first_x) * self.channels,
                         taps: [taps_y.len(), taps_x.len()],
                     };
-                    window.reduce_all(reduce, output);
+                    window.reduce(reduce, output);
                 }
             }
         }
@@ -130,47 +130,18 @@ struct Window<'a, T> {
 }
 
 impl<T: Copy> Window<'_, T> {
-    /// Reduces every channel, neighbouring ones together.
+    /// Reduces every channel.
     #[inline(always)]
-    fn reduce_all<R: Reduce<Value = T>>(&self, reduce: &R, output: &mut [T]) {
-        let rest = self.reduce_blocks::<R, 16>(reduce, 0, output);
-        let rest = self.reduce_blocks::<R, 8>(reduce, output.len() - rest, output);
-        self.reduce_blocks::<R, 1>(reduce, output.len() - rest, output);
-    }
-
-    /// Reduces the channels from `first` on, `N` at a time; how many are left.
-    #[inline(always)]
-    fn reduce_blocks<R: Reduce<Value = T>, const N: usize>(
-        &self,
-        reduce: &R,
-        first: usize,
-        output: &mut [T],
-    ) -> usize {
-        let mut blocks = output[first..].chunks_exact_mut(N);
-        for (block, output) in blocks.by_ref().enumerate() {
-            self.reduce::<R, N>(reduce, first + block * N, output);
-        }
-        blocks.into_remainder().len()
-    }
-
-    #[inline(always)]
-    fn reduce<R: Reduce<Value = T>, const N: usize>(
-        &self,
-        reduce: &R,
-        channel: usize,
-        output: &mut [T],
-    ) {
+    fn reduce<R: Reduce<Value = T>>(&self, reduce: &R, output: &mut [T]) {
         let [rows, columns] = self.taps;
-        let mut states = [R::START; N];
-        for y in 0..rows {
-            for x in 0..columns {
-                let from = self.first + y * self.row + x * self.channels + channel;
-                for (state, &value) in states.iter_mut().zip(&self.input[from..][..N]) {
-                    *state = reduce.step(*state, value);
+        for (channel, output) in output.iter_mut().enumerate() {
+            let mut state = R::START;
+            for y in 0..rows {
+                for x in 0..columns {
+                    let at = self.first + y * self.row + x * self.channels + channel;
+                    state = reduce.step(state, self.input[at]);
                 }
             }
-        }
-        for (output, state) in output.iter_mut().zip(states) {
             *output = reduce.finish(state, rows * columns);
         }
     }

@@ -1,34 +1,11 @@
 //! Convolutions and matrix products of float32.
 
-use super::{Numbers, Ran, assert_all_ran};
+use super::{Numbers, Ran, assert_all_ran, bits, floats};
 use crate::fast::{self, Conv2dFloatPrimitive, KernelChoice, Primitive, Window, Workers};
 use crate::fixedpoint::FusedActivation;
 use crate::ops::conv_2d::{Conv2d, conv_2d};
 use crate::ops::fully_connected::{FullyConnected, fully_connected};
 use crate::ops::shared::{Axis, Float, FloatRange, Padding, float_range};
-
-/// Numbers of unlike sizes, so that another order gives another sum; some are zeros, infinite or none.
-fn floats(n: &mut Numbers, len: usize) -> Vec<f32> {
-    let special = n.chance(4);
-    let float = |n: &mut Numbers| match special && n.chance(30) {
-        true => n.one_of(&[
-            0.0,
-            -0.0,
-            f32::INFINITY,
-            f32::NAN,
-            f32::MIN_POSITIVE,
-            f32::MAX,
-        ]),
-        false => n.within(-1 << 24..=1 << 24) as f32 * 2f32.powi(n.within(-30..=-18) as i32),
-    };
-    (0..len).map(|_| float(n)).collect()
-}
-
-/// The bits, those of all that is no number alike.
-fn bits(floats: &[f32]) -> Vec<u32> {
-    let bits = |float: &f32| if float.is_nan() { f32::NAN } else { *float }.to_bits();
-    floats.iter().map(bits).collect()
-}
 
 /// Runs every variant with one and with three threads.
 fn compare(

@@ -5,6 +5,7 @@
 
 mod convolutions;
 mod floats;
+pub mod pools;
 
 use super::OutputStage;
 use crate::fast::{Element8, Isa, Primitive};
@@ -131,4 +132,27 @@ pub fn assert_all_ran<P: Primitive>(ran: &Ran) {
             );
         }
     }
+}
+
+/// Numbers of unlike sizes, so that another order gives another sum; some are zeros, infinite or none.
+fn floats(n: &mut Numbers, len: usize) -> Vec<f32> {
+    let special = n.chance(4);
+    let float = |n: &mut Numbers| match special && n.chance(30) {
+        true => n.one_of(&[
+            0.0,
+            -0.0,
+            f32::INFINITY,
+            f32::NAN,
+            f32::MIN_POSITIVE,
+            f32::MAX,
+        ]),
+        false => n.within(-1 << 24..=1 << 24) as f32 * 2f32.powi(n.within(-30..=-18) as i32),
+    };
+    (0..len).map(|_| float(n)).collect()
+}
+
+/// The bits, those of all that is no number alike.
+fn bits(floats: &[f32]) -> Vec<u32> {
+    let bits = |float: &f32| if float.is_nan() { f32::NAN } else { *float }.to_bits();
+    floats.iter().map(bits).collect()
 }

@@ -1,38 +1,24 @@
-//! Pools of bytes: windows reduced for blocks of neighbouring channels.
+//! Pools of bytes.
 //!
 //! A sum takes 16 bits where the window is small. The mean is found without a division: see [`Divisor`].
 
-use super::lanes::{Lanes, Work, for_each_isa};
-use super::{Element8, PictureKernel, Primitive, Variant, Window};
+use super::windows::Reduce;
+use super::{PoolWindows, Pooling};
+use crate::fast::lanes::{Lanes, Work, for_each_isa};
+use crate::fast::{Element8, PictureKernel, Primitive, Variant};
 
-/// What becomes of the values of a window.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pooling {
-    /// The largest.
-    Max,
-    /// The mean, rounded half away from zero.
-    Mean,
-}
-
-/// Windows that slide over pictures (NHWC); padding does not count.
+/// A pool of bytes.
 #[derive(Debug, Clone, Copy)]
 pub struct Pool2d {
     /// Type of operand and result.
     pub element: Element8,
     /// What a window is reduced to.
     pub pooling: Pooling,
-    /// Along H, without dilation.
-    pub rows: Window,
-    /// Along W, without dilation.
-    pub columns: Window,
-    /// C.
-    pub channels: usize,
+    /// Which values.
+    pub windows: PoolWindows,
     /// The lowest and the highest result, values of the type.
     pub clamp: (i32, i32),
 }
-
-/// Values of windows that are worth a thread's attention.
-const TASK_VALUES: usize = 400_000;
 
 macro_rules! list {
     ($($(#[$cfg:meta])* $isa:literal => $lanes:ty,)*) => {
@@ -62,32 +48,15 @@ impl Primitive for Pool2dPrimitive {
     }
 }
 
-/// Channels of a block, and of a narrower one.
-const BLOCK: usize = 16;
-const HALF_BLOCK: usize = 8;
-
 /// Values of a window whose sum has 16 bits.
 const SHORT_TAPS: usize = 128;
 
 /// Values of a window that a [`Divisor`] takes.
 const MOST_TAPS: usize = 1 << 16;
 
-impl Pool2d {
-    /// Values of a window that lies inside the picture.
-    fn most_taps(&self) -> usize {
-        let taps = |axis: &Window| axis.taps.min(axis.input);
-        taps(&self.rows).saturating_mul(taps(&self.columns))
-    }
-
-    /// Elements of a row of the result.
-    fn row_elements(&self) -> usize {
-        self.columns.output * self.channels
-    }
-}
-
 fn prepare<L: Lanes>(name: &'static str, problem: &Pool2d) -> Option<Box<dyn PictureKernel>> {
     let lanes = L::detect()?;
-    let suits = problem.channels >= HALF_BLOCK && problem.most_taps() <= MOST_TAPS;
+    let suits = problem.windows.fill_blocks() && problem.windows.most_taps() <= MOST_TAPS;
     suits.then(|| {
         Box::new(Pool {
             name,
@@ -109,11 +78,11 @@ impl<L: Lanes> PictureKernel for Pool<L> {
     }
 
     fn row_elements(&self) -> usize {
-        self.problem.row_elements()
+        self.problem.windows.row_elements()
     }
 
     fn task_elements(&self) -> usize {
-        (TASK_VALUES / self.problem.most_taps().max(1)).max(1)
+        self.problem.windows.task_elements()
     }
 
     fn run(&self, input: &[u8], output: &mut [u8], first: usize) {
@@ -151,84 +120,21 @@ impl Run<'_> {
     fn of<T: Value>(self) {
         let (low, high) = self.problem.clamp;
         match self.problem.pooling {
-            Pooling::Max => self.rows(Max([low, high].map(T::of))),
-            Pooling::Mean if self.problem.most_taps() <= SHORT_TAPS => {
-                self.rows::<T, _>(Mean::<i16>::new::<T>(low, high));
+            Pooling::Max => self.reduce(Max([low, high].map(T::of))),
+            Pooling::Mean if self.problem.windows.most_taps() <= SHORT_TAPS => {
+                self.reduce(Mean::<T, i16>::new(low, high));
             }
-            Pooling::Mean => self.rows::<T, _>(Mean::<i32>::new::<T>(low, high)),
+            Pooling::Mean => self.reduce(Mean::<T, i32>::new(low, high)),
         }
     }
 
     #[inline(always)]
-    fn rows<T: Value, R: Reduce<T>>(self, mut reduce: R) {
-        let p = self.problem;
-        if p.row_elements() == 0 {
-            return;
-        }
-        let input: &[T] = bytemuck::cast_slice(self.input);
-        let line = p.columns.input * p.channels;
-        for (number, output) in self.output.chunks_exact_mut(p.row_elements()).enumerate() {
-            let number = self.first + number;
-            let picture = &input[number / p.rows.output * p.rows.input * line..];
-            let (first_y, end_y, y) = p.rows.inside(number % p.rows.output);
-            for (x, output) in output.chunks_exact_mut(p.channels).enumerate() {
-                let (first_x, end_x, x) = p.columns.inside(x);
-                let taps = Taps {
-                    picture,
-                    line,
-                    channels: p.channels,
-                    begin: y * line + x * p.channels,
-                    rows: end_y - first_y,
-                    columns: end_x - first_x,
-                };
-                reduce.set_count(taps.rows * taps.columns);
-                match p.channels {
-                    BLOCK.. => taps.reduce::<R, BLOCK>(&reduce, output),
-                    _ => taps.reduce::<R, HALF_BLOCK>(&reduce, output),
-                }
-            }
-        }
-    }
-}
-
-/// The part of a window that lies inside the picture.
-struct Taps<'a, T> {
-    /// The picture, and what follows it.
-    picture: &'a [T],
-    /// Values from one line to the next.
-    line: usize,
-    channels: usize,
-    /// Where the first value stands.
-    begin: usize,
-    rows: usize,
-    columns: usize,
-}
-
-impl<T: Value> Taps<'_, T> {
-    /// The result of every channel, of which there are at least `B`: block after block, the last may overlap the one before.
-    #[inline(always)]
-    fn reduce<R: Reduce<T>, const B: usize>(&self, reduce: &R, output: &mut [u8]) {
-        let mut channel = 0;
-        loop {
-            let mut states = [R::START; B];
-            for y in 0..self.rows {
-                for x in 0..self.columns {
-                    let from = self.begin + y * self.line + x * self.channels + channel;
-                    let values = self.picture[from..].first_chunk::<B>();
-                    let values = values.expect("a pixel has B channels from here");
-                    for (state, &value) in states.iter_mut().zip(values) {
-                        *state = R::step(*state, value);
-                    }
-                }
-            }
-            for (to, &state) in output[channel..][..B].iter_mut().zip(&states) {
-                *to = reduce.finish(state);
-            }
-            if channel + B == self.channels {
-                return;
-            }
-            channel = (channel + B).min(self.channels - B);
-        }
+    fn reduce<R: Reduce<Value: Value>>(self, reduce: R) {
+        let output = bytemuck::cast_slice_mut(self.output);
+        let input = bytemuck::cast_slice(self.input);
+        self.problem
+            .windows
+            .reduce(reduce, input, output, self.first);
     }
 }
 
@@ -254,21 +160,11 @@ impl Value for u8 {
     }
 }
 
-/// How values become a result.
-trait Reduce<T> {
-    /// What is carried from value to value.
-    type State: Copy;
-    const START: Self::State;
-    /// Tells how many values the next windows have.
-    fn set_count(&mut self, _count: usize) {}
-    fn step(state: Self::State, value: T) -> Self::State;
-    fn finish(&self, state: Self::State) -> u8;
-}
-
 /// The largest value, within the lowest and the highest result.
 struct Max<T>([T; 2]);
 
-impl<T: Value> Reduce<T> for Max<T> {
+impl<T: Value> Reduce for Max<T> {
+    type Value = T;
     type State = T;
     const START: T = T::LOWEST;
 
@@ -278,13 +174,13 @@ impl<T: Value> Reduce<T> for Max<T> {
     }
 
     #[inline(always)]
-    fn finish(&self, max: T) -> u8 {
-        bytemuck::cast(max.max(self.0[0]).min(self.0[1]))
+    fn finish(&self, max: T) -> T {
+        max.max(self.0[0]).min(self.0[1])
     }
 }
 
-/// The mean of values whose sum is an `S`.
-struct Mean<S> {
+/// The mean of `T` whose sum is an `S`.
+struct Mean<T, S> {
     /// The lowest and the highest result.
     low: i32,
     high: i32,
@@ -295,12 +191,12 @@ struct Mean<S> {
     nudge: i32,
     /// -1 where halves of negative sums would otherwise be rounded upward.
     down: i32,
-    sum: std::marker::PhantomData<S>,
+    types: std::marker::PhantomData<(T, S)>,
 }
 
-impl<S> Mean<S> {
+impl<T: Value, S> Mean<T, S> {
     #[inline(always)]
-    fn new<T: Value>(low: i32, high: i32) -> Self {
+    fn new(low: i32, high: i32) -> Self {
         let mut mean = Self {
             low,
             high,
@@ -308,7 +204,7 @@ impl<S> Mean<S> {
             divisor: Divisor::new(1),
             nudge: 0,
             down: 0,
-            sum: std::marker::PhantomData,
+            types: std::marker::PhantomData,
         };
         mean.divide_by(1);
         mean
@@ -324,7 +220,8 @@ impl<S> Mean<S> {
     }
 }
 
-impl<T: Value, S: Sum> Reduce<T> for Mean<S> {
+impl<T: Value, S: Sum> Reduce for Mean<T, S> {
+    type Value = T;
     type State = S;
     const START: S = S::ZERO;
 
@@ -343,11 +240,11 @@ impl<T: Value, S: Sum> Reduce<T> for Mean<S> {
     }
 
     #[inline(always)]
-    fn finish(&self, sum: S) -> u8 {
+    fn finish(&self, sum: S) -> T {
         let sum: i32 = sum.into();
         let dividend = sum + self.nudge + ((sum >> 31) & self.down);
         let mean = self.divisor.quotient(dividend.cast_unsigned()) + self.lowest;
-        mean.max(self.low).min(self.high) as u8
+        T::of(mean.max(self.low).min(self.high))
     }
 }
 

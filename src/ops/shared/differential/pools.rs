@@ -1,0 +1,122 @@
+//! Pools of any geometry.
+
+use super::{Numbers, Ran, assert_all_ran, bits, floats};
+use crate::fast::{
+    self, Element8, KernelChoice, PictureKernel, Pool2dFloatPrimitive, Pool2dPrimitive, Pooling,
+    Primitive, Workers,
+};
+use crate::fixedpoint::FusedActivation;
+use crate::ops::shared::{Axis, FloatRange, Padding, Pool2d, Reduce, float_range};
+
+fn pool(n: &mut Numbers) -> Pool2d {
+    let axis = |n: &mut Numbers| {
+        let padding = n.one_of(&[Padding::Same, Padding::Valid]);
+        let (input, taps) = (n.size(1, 19), n.size(1, 13));
+        Axis::new(input, taps, n.one_of(&[1, 2, 3, 16]), 1, padding).expect("valid")
+    };
+    Pool2d {
+        batches: n.size(1, 2),
+        rows: axis(n),
+        columns: axis(n),
+        channels: n.one_of(&[8, 9, 15, 16, 17, 24, 32, 33, 48, 65]),
+    }
+}
+
+fn results(pool: &Pool2d) -> usize {
+    pool.batches * pool.rows.output * pool.columns.output * pool.channels
+}
+
+fn values(pool: &Pool2d) -> usize {
+    pool.batches * pool.rows.input * pool.columns.input * pool.channels
+}
+
+/// Runs a kernel with one and with three threads, and row by row.
+fn assert_equal<E: Copy + Default + Send + Sync + 'static>(
+    kernel: &(dyn PictureKernel<E> + 'static),
+    input: &[E],
+    results: usize,
+    name: &str,
+    equal: impl Fn(&[E]) -> bool,
+) {
+    for threads in [1, 3] {
+        let mut workers = Workers::new(threads, KernelChoice::default());
+        workers.reserve(1);
+        let mut output = vec![E::default(); results];
+        kernel.run_all(input, &mut output, &workers);
+        assert!(equal(&output), "{name}, {threads} threads");
+    }
+    let mut output = vec![E::default(); results];
+    let rows = output.chunks_exact_mut(kernel.row_elements().max(1));
+    rows.enumerate()
+        .for_each(|(number, row)| kernel.run(input, row, number));
+    assert!(equal(&output), "{name}, row by row");
+}
+
+/// Runs every variant beside `reference`, which takes a pool, its limits, its operand and the place of its result.
+pub fn assert_variants_equal(
+    pooling: Pooling,
+    reference: impl Fn(Element8, &Pool2d, (i32, i32), &[u8], &mut [u8]),
+) {
+    let mut ran = Ran::new();
+    for seed in 0..400 {
+        let n = &mut Numbers::new(seed);
+        let element = n.one_of(&[Element8::Int8, Element8::UInt8]);
+        let pool = pool(n);
+        let clamp = n.stage(1, element).clamp;
+        let mut input = n.bytes(values(&pool));
+        match n.size(0, 3) {
+            0 => input.fill(n.one_of(&[0, 127, 128, 255])),
+            // Sums about zero, with ties on both sides of it.
+            1 => input
+                .iter_mut()
+                .for_each(|byte| *byte = (*byte & 3).wrapping_sub(2)),
+            _ => {}
+        }
+        let mut expected = vec![0; results(&pool)];
+        reference(element, &pool, clamp, &input, &mut expected);
+        let problem = pool.fast(element, pooling, clamp);
+        for variant in Pool2dPrimitive::variants() {
+            let Some(kernel) = (variant.prepare)(&problem) else {
+                continue;
+            };
+            ran.insert(variant.name);
+            let name = format!("{}, seed {seed}: {problem:?}", kernel.name());
+            assert_equal(&*kernel, &input, expected.len(), &name, |output| {
+                output == expected
+            });
+        }
+    }
+    assert_all_ran::<Pool2dPrimitive>(&ran);
+}
+
+/// Runs every variant beside the reference that `reduce` makes.
+pub fn assert_float_variants_equal<R: Reduce<Value = f32>>(
+    pooling: Pooling,
+    reduce: impl Fn(FloatRange) -> R,
+) {
+    let mut ran = Ran::new();
+    for seed in 0..200 {
+        let n = &mut Numbers::new(seed);
+        let pool = pool(n);
+        let activation = n.one_of(&[FusedActivation::None, FusedActivation::Relu6]);
+        let input = floats(n, values(&pool));
+        let mut expected = vec![0.0; results(&pool)];
+        pool.run(&reduce(FloatRange::new(activation)), &input, &mut expected);
+        let problem = fast::Pool2dFloat {
+            pooling,
+            windows: pool.windows(),
+            range: float_range(activation),
+        };
+        for variant in Pool2dFloatPrimitive::variants() {
+            let Some(kernel) = (variant.prepare)(&problem) else {
+                continue;
+            };
+            ran.insert(variant.name);
+            let name = format!("{}, seed {seed}: {problem:?}", kernel.name());
+            assert_equal(&*kernel, &input, expected.len(), &name, |output| {
+                bits(output) == bits(&expected)
+            });
+        }
+    }
+    assert_all_ran::<Pool2dFloatPrimitive>(&ran);
+}
