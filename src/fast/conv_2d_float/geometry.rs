@@ -2,6 +2,8 @@
 
 use super::Conv2dFloat;
 use crate::fast::Window;
+use crate::fast::lanes::Lanes;
+use crate::fast::lanes::floats::{Steps, add_products};
 use std::ops::Range;
 
 /// Numbers of a copied window's rows at most: they stand on the stack.
@@ -13,8 +15,7 @@ pub(super) struct Geometry {
     pub columns: Window,
     pub input_channels: usize,
     filter_channels: usize,
-    /// By step, which is an input channel of a tap: how far behind the window's first number the activation lies.
-    pub offsets: Box<[u32]>,
+    pub steps: Steps,
 }
 
 impl Geometry {
@@ -39,7 +40,7 @@ impl Geometry {
             columns,
             input_channels: problem.input_channels,
             filter_channels: problem.filter_channels,
-            offsets: (0..steps).map(offset).collect::<Option<_>>()?,
+            steps: Steps::new((0..steps).map(offset).collect::<Option<_>>()?),
         })
     }
 
@@ -94,15 +95,14 @@ impl Geometry {
         }
     }
 
-    /// The sums of `P` arrays of `H` neighbouring positions, `step` positions apart, of whose taps those of `columns` are inside,
-    /// along W. Where `step` is less than `H` all positions of an array are the same.
+    /// The sums of `P` neighbouring positions, of whose taps those of `columns` are inside, along W.
     #[inline(always)]
-    pub fn sums<const N: usize, const H: usize, const P: usize>(
+    pub fn sums<L: Lanes, const V: usize, const P: usize>(
         &self,
-        taps: &Taps<'_, N>,
+        lanes: L,
+        taps: &Taps<'_>,
         columns: Range<usize>,
-        step: usize,
-    ) -> [[f32; N]; P] {
+    ) -> [[L::Sum; V]; P] {
         let (width, depth) = (self.columns.taps, self.filter_channels);
         // Rows of whole width are one run of steps.
         let (runs, len) = match columns.len() == width {
@@ -110,42 +110,31 @@ impl Geometry {
             false => (taps.rows.len(), columns.len() * depth),
         };
         let stride = self.columns.stride * self.input_channels;
-        let mut sums = [[0.0; N]; P];
+        let mut sums = [[lanes.splat_sum(0); V]; P];
+        if len == 0 {
+            return sums;
+        }
         for run in 0..runs {
             let first = ((taps.rows.start + run) * width + columns.start) * depth;
-            let offsets = &self.offsets[first..][..len];
-            let (Some(&from), Some(&to)) = (offsets.first(), offsets.last()) else {
-                continue;
-            };
-            let begin = taps.window.wrapping_add(from as usize);
-            let reach = (to - from) as usize + 1;
-            let windows: [[&[f32]; H]; P] = std::array::from_fn(|number| {
-                std::array::from_fn(|half| {
-                    let half = if step < H { 0 } else { half };
-                    &taps.input[begin + (number * step + half) * stride..][..reach]
-                })
-            });
-            for (offset, weights) in offsets.iter().zip(&taps.weights[first..][..len]) {
-                let offset = (offset - from) as usize;
-                for (sums, windows) in sums.iter_mut().zip(&windows) {
-                    let mut activations = [0.0; N];
-                    for (half, activations) in activations.chunks_exact_mut(N / H).enumerate() {
-                        activations.fill(windows[half][offset]);
-                    }
-                    for (lane, sum) in sums.iter_mut().enumerate() {
-                        *sum += activations[lane] * weights[lane];
-                    }
-                }
-            }
+            let steps = self.steps.part(first..first + len);
+            let begin = taps.window.wrapping_add(steps.begin());
+            add_products::<L, V, P, false>(
+                lanes,
+                &mut sums,
+                &taps.input[begin..],
+                stride,
+                steps,
+                &taps.weights[first * V * L::N..],
+            );
         }
         sums
     }
 }
 
 /// What a block's sums are made from at a position.
-pub(super) struct Taps<'a, const N: usize> {
+pub(super) struct Taps<'a> {
     /// By step.
-    pub weights: &'a [[f32; N]],
+    pub weights: &'a [f32],
     /// A picture.
     pub input: &'a [f32],
     /// Where the window begins, perhaps before the input: wrapped then.

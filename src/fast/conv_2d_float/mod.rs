@@ -5,11 +5,14 @@
 //! so that those of neighbouring output channels stand side by side.
 
 mod geometry;
+mod spread;
 
+use super::lanes::floats::{limits, store};
 use super::lanes::{Lanes, Work, for_each_isa};
 use super::picture::PictureKernel;
 use super::{Primitive, TASK_MACS, Variant, Window};
 use geometry::{Geometry, MOST_COPIED, Taps};
+use spread::Spread;
 
 /// A convolution of NHWC pictures with OHWI weights, perhaps in groups. A matrix product is a convolution with one tap.
 #[derive(Debug, Clone, Copy)]
@@ -73,15 +76,19 @@ fn prepare<L: Lanes>(
     if group_channels < FEWEST {
         return None;
     }
+    if let Some(spread) = Spread::new(name, lanes, problem) {
+        return Some(Box::new(spread));
+    }
     let geometry = Geometry::new(problem, problem.rows, problem.columns)?;
-    let steps = geometry.offsets.len();
+    let steps = geometry.steps.len();
     let windows: Vec<&[f32]> = problem.filter.chunks_exact(steps.max(1)).collect();
     let (mut blocks, mut packed) = (Vec::new(), Vec::new());
     for (number, group) in windows.chunks(group_channels).enumerate() {
         for (block, windows) in group.chunks(BLOCK).enumerate() {
-            let width = if windows.len() > HALF { BLOCK } else { HALF };
-            // Where a vector has more lanes, those of the next position fill it.
-            let copies = (L::N / width).max(1);
+            let width = match windows.len() > HALF {
+                true => BLOCK,
+                false => HALF.max(L::N),
+            };
             let first = number * group_channels + block * BLOCK;
             blocks.push(Block {
                 first,
@@ -91,7 +98,7 @@ fn prepare<L: Lanes>(
                 weights: packed.len(),
             });
             let mut push = |number: &dyn Fn(usize) -> f32| {
-                packed.extend((0..copies * width).map(|lane| number(lane % width)));
+                packed.extend((0..width).map(number));
             };
             push(&|channel| match problem.bias {
                 Some(bias) if channel < windows.len() => bias[first + channel],
@@ -120,7 +127,7 @@ struct Block {
     channels: usize,
     /// The first input channel they read.
     input_channel: usize,
-    /// Channels that the block has room for.
+    /// Channels that the block has room for: vectors of them.
     width: usize,
     /// Where its biases and weights begin.
     weights: usize,
@@ -133,8 +140,7 @@ struct Packed<L> {
     copied: Option<Geometry>,
     output_channels: usize,
     blocks: Box<[Block]>,
-    /// By block: the biases, then for each step the weights, of the channels that the block has room for, as often as they fill a
-    /// vector.
+    /// By block: the biases, then for each step the weights, of the channels that the block has room for.
     packed: Box<[f32]>,
     range: (f32, f32),
 }
@@ -150,15 +156,15 @@ impl<L: Lanes> PictureKernel<f32> for Packed<L> {
     }
 
     fn task_elements(&self) -> usize {
-        (TASK_MACS / self.geometry.offsets.len().max(1)).max(1)
+        (TASK_MACS / self.geometry.steps.len().max(1)).max(1)
     }
 
     fn packed_bytes(&self) -> usize {
         let copied = self
             .copied
             .as_ref()
-            .map_or(0, |copied| size_of_val(&*copied.offsets));
-        size_of_val(&*self.packed) + size_of_val(&*self.geometry.offsets) + copied
+            .map_or(0, |copied| copied.steps.bytes());
+        size_of_val(&*self.packed) + self.geometry.steps.bytes() + copied
     }
 
     fn run(&self, input: &[f32], output: &mut [f32], first: usize) {
@@ -211,18 +217,18 @@ impl<L: Lanes> Packed<L> {
     #[inline(always)]
     fn blocks(&self, geometry: &Geometry, input: &[f32], y: usize, output: &mut [f32]) {
         for block in &self.blocks {
-            match block.width {
-                BLOCK => self.row::<BLOCK, 1, 4, 2>(geometry, block, input, y, output),
-                _ if L::N == BLOCK => self.row::<BLOCK, 2, 4, 2>(geometry, block, input, y, output),
-                _ => self.row::<HALF, 1, 8, 4>(geometry, block, input, y, output),
+            match block.width / L::N {
+                1 => self.row::<1, 8, 4>(geometry, block, input, y, output),
+                2 => self.row::<2, 4, 2>(geometry, block, input, y, output),
+                _ => self.row::<{ BLOCK / 4 }, 4, 2>(geometry, block, input, y, output),
             }
         }
     }
 
-    /// A block of `N / H` channels of row `y` of the result, in `output`. An array has those of `H` neighbouring positions; `P` arrays,
-    /// or `Q` at the end, are computed side by side.
+    /// A block of `V` vectors of channels of row `y` of the result, in `output`. `P` positions, or `Q` at the end, are computed side
+    /// by side.
     #[inline(always)]
-    fn row<const N: usize, const H: usize, const P: usize, const Q: usize>(
+    fn row<const V: usize, const P: usize, const Q: usize>(
         &self,
         geometry: &Geometry,
         block: &Block,
@@ -230,10 +236,7 @@ impl<L: Lanes> Packed<L> {
         y: usize,
         output: &mut [f32],
     ) {
-        let packed = self.packed[block.weights..].as_chunks::<N>().0;
-        let Some((bias, weights)) = packed.split_first() else {
-            return;
-        };
+        let (bias, weights) = self.packed[block.weights..].split_at(block.width);
         let g = geometry;
         let rows = g.rows.taps_inside(y);
         let window = (y * g.rows.stride).wrapping_sub(g.rows.before);
@@ -250,84 +253,44 @@ impl<L: Lanes> Packed<L> {
                 rows: rows.clone(),
             }
         };
+        let limits = limits(self.lanes, self.range);
         let (whole, all) = (g.columns.whole(), 0..g.columns.taps);
         let mut x = 0;
         while x < g.columns.output {
             let left = whole.end.saturating_sub(x);
             // The last positions may be computed twice.
-            if whole.contains(&x) && (left > Q * H || whole.len() < Q * H) && whole.len() >= P * H {
-                x = x.min(whole.end - P * H);
-                let sums = g.sums::<N, H, P>(&taps(x), all.clone(), H);
-                self.store::<N, H, P>(block, &sums, bias, x, output);
-                x += P * H;
-            } else if whole.contains(&x) && whole.len() >= Q * H {
-                x = x.min(whole.end - Q * H);
-                let sums = g.sums::<N, H, Q>(&taps(x), all.clone(), H);
-                self.store::<N, H, Q>(block, &sums, bias, x, output);
-                x += Q * H;
+            if whole.contains(&x) && left > Q && whole.len() >= P {
+                x = x.min(whole.end - P);
+                let sums = g.sums::<L, V, P>(self.lanes, &taps(x), all.clone());
+                self.store(block, sums, bias, limits, x, output);
+                x += P;
+            } else if whole.contains(&x) && whole.len() >= Q {
+                x = x.min(whole.end - Q);
+                let sums = g.sums::<L, V, Q>(self.lanes, &taps(x), all.clone());
+                self.store(block, sums, bias, limits, x, output);
+                x += Q;
             } else {
-                let sums = g.sums::<N, H, 1>(&taps(x), g.columns.taps_inside(x), 1);
-                self.store_position::<N>(block, &sums[0], bias, x, output);
+                let sums = g.sums::<L, V, 1>(self.lanes, &taps(x), g.columns.taps_inside(x));
+                self.store(block, sums, bias, limits, x, output);
                 x += 1;
             }
         }
     }
 
-    /// Writes the results of a block at `H * P` positions from `x` on.
+    /// Writes the results of a block at the positions from `x` on.
     #[inline(always)]
-    fn store<const N: usize, const H: usize, const P: usize>(
+    fn store<const V: usize, const P: usize>(
         &self,
         block: &Block,
-        sums: &[[f32; N]; P],
-        bias: &[f32; N],
+        sums: [[L::Sum; V]; P],
+        bias: &[f32],
+        limits: [L::Sum; 2],
         x: usize,
         output: &mut [f32],
     ) {
-        for (number, sums) in sums.iter().enumerate() {
-            let x = x + number * H;
-            if H == 1 {
-                self.store_position(block, sums, bias, x, output);
-                continue;
-            }
-            let results = self.results(sums, bias);
-            for (x, results) in (x..).zip(results.as_chunks::<HALF>().0) {
-                let to = &mut output[x * self.output_channels + block.first..][..block.channels];
-                match <&mut [f32; HALF]>::try_from(&mut *to) {
-                    Ok(to) => *to = *results,
-                    Err(_) => to.copy_from_slice(&results[..block.channels]),
-                }
-            }
+        for (x, sums) in (x..).zip(sums) {
+            let to = &mut output[x * self.output_channels + block.first..][..block.channels];
+            store(self.lanes, sums, bias, limits, to);
         }
-    }
-
-    /// Writes the results of a block at position `x` of a row.
-    #[inline(always)]
-    fn store_position<const N: usize>(
-        &self,
-        block: &Block,
-        sums: &[f32; N],
-        bias: &[f32; N],
-        x: usize,
-        output: &mut [f32],
-    ) {
-        let results = self.results(sums, bias);
-        let to = &mut output[x * self.output_channels + block.first..][..block.channels];
-        match <&mut [f32; N]>::try_from(&mut *to) {
-            Ok(to) => *to = results,
-            Err(_) => to.copy_from_slice(&results[..block.channels]),
-        }
-    }
-
-    /// Sums with their biases, within the range.
-    #[inline(always)]
-    fn results<const N: usize>(&self, sums: &[f32; N], bias: &[f32; N]) -> [f32; N] {
-        let (low, high) = self.range;
-        let mut results = *sums;
-        for (result, bias) in results.iter_mut().zip(bias) {
-            let sum = *result + bias;
-            let raised = if sum < low { low } else { sum };
-            *result = if high < raised { high } else { raised };
-        }
-        results
     }
 }

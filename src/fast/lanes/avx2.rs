@@ -213,6 +213,18 @@ impl Lanes for Avx2 {
             _mm256_srav_epi32(sums, bits)
         }
 
+        fn add_float_products(sums: __m256i, a: __m256i, b: __m256i) -> __m256i {
+            let products = _mm256_mul_ps(_mm256_castsi256_ps(a), _mm256_castsi256_ps(b));
+            _mm256_castps_si256(_mm256_add_ps(_mm256_castsi256_ps(sums), products))
+        }
+
+        fn finish_floats(sums: __m256i, bias: __m256i, low: __m256i, high: __m256i) -> __m256i {
+            let sums = _mm256_add_ps(_mm256_castsi256_ps(sums), _mm256_castsi256_ps(bias));
+            // Where one operand is no number, the result is the second.
+            let raised = _mm256_max_ps(_mm256_castsi256_ps(low), sums);
+            _mm256_castps_si256(_mm256_min_ps(_mm256_castsi256_ps(high), raised))
+        }
+
         fn if_negative(numbers: __m256i, then: __m256i, otherwise: __m256i) -> __m256i {
             // The highest bit of each lane chooses.
             _mm256_castps_si256(_mm256_blendv_ps(

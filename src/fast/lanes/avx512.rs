@@ -69,6 +69,18 @@ impl Common {
             _mm512_srav_epi32(sums, bits)
         }
 
+        fn add_float_products(sums: __m512i, a: __m512i, b: __m512i) -> __m512i {
+            let products = _mm512_mul_ps(_mm512_castsi512_ps(a), _mm512_castsi512_ps(b));
+            _mm512_castps_si512(_mm512_add_ps(_mm512_castsi512_ps(sums), products))
+        }
+
+        fn finish_floats(sums: __m512i, bias: __m512i, low: __m512i, high: __m512i) -> __m512i {
+            let sums = _mm512_add_ps(_mm512_castsi512_ps(sums), _mm512_castsi512_ps(bias));
+            // Where one operand is no number, the result is the second.
+            let raised = _mm512_max_ps(_mm512_castsi512_ps(low), sums);
+            _mm512_castps_si512(_mm512_min_ps(_mm512_castsi512_ps(high), raised))
+        }
+
         fn if_negative(numbers: __m512i, then: __m512i, otherwise: __m512i) -> __m512i {
             let negative = _mm512_cmplt_epi32_mask(numbers, _mm512_setzero_si512());
             _mm512_mask_mov_epi32(otherwise, negative, then)
@@ -329,6 +341,8 @@ macro_rules! common {
             fn shift_left(sums: __m512i, bits: __m512i) -> __m512i;
             fn shift_right(sums: __m512i, bits: __m512i) -> __m512i;
             fn if_negative(numbers: __m512i, then: __m512i, otherwise: __m512i) -> __m512i;
+            fn add_float_products(sums: __m512i, a: __m512i, b: __m512i) -> __m512i;
+            fn finish_floats(sums: __m512i, bias: __m512i, low: __m512i, high: __m512i) -> __m512i;
             fn scale_right(sums: __m512i, multipliers: __m512i, rights: __m512i, rest: __m512i) -> __m512i;
             fn scale_positive(sums: __m512i, multipliers: __m512i, rights: __m512i) -> __m512i;
             fn scale(

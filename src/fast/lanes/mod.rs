@@ -30,6 +30,7 @@ mod look_up;
 mod x86;
 
 pub mod channelwise;
+pub mod floats;
 pub mod places;
 pub mod quads;
 pub mod rows;
@@ -153,6 +154,16 @@ pub trait Lanes: Copy + Send + Sync + 'static {
         }
         self.load_sums(&chosen)
     }
+    /// Sums of float32 plus products, which are rounded, too; all of them the bits of `N` numbers.
+    fn add_float_products(self, sums: Self::Sum, a: Self::Sum, b: Self::Sum) -> Self::Sum;
+    /// Sums of float32 plus `bias` within a range; all of them the bits of `N` numbers. What is no number stays what it is.
+    fn finish_floats(
+        self,
+        sums: Self::Sum,
+        bias: Self::Sum,
+        low: Self::Sum,
+        high: Self::Sum,
+    ) -> Self::Sum;
     /// Reads `K` activations.
     ///
     /// # Safety

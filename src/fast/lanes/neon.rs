@@ -130,6 +130,10 @@ macro_rules! common {
             fn subtract(a: int32x4_t, b: int32x4_t) -> int32x4_t;
             fn shift_left(sums: int32x4_t, bits: int32x4_t) -> int32x4_t;
             fn shift_right(sums: int32x4_t, bits: int32x4_t) -> int32x4_t;
+            fn add_float_products(sums: int32x4_t, a: int32x4_t, b: int32x4_t) -> int32x4_t;
+            fn finish_floats(
+                sums: int32x4_t, bias: int32x4_t, low: int32x4_t, high: int32x4_t
+            ) -> int32x4_t;
             fn with_totals(to: int32x4_t, quad: usize, sums: [int32x4_t; 4]) -> int32x4_t;
             fn scale_right(
                 sums: int32x4_t, multipliers: int32x4_t, rights: int32x4_t, rest: int32x4_t

@@ -80,6 +80,20 @@ impl Common {
             vaddq_s32(vrshlq_s32(high, rights), vshrq_n_s32::<1>(rest))
         }
 
+        pub fn add_float_products(sums: int32x4_t, a: int32x4_t, b: int32x4_t) -> int32x4_t {
+            let products = vmulq_f32(vreinterpretq_f32_s32(a), vreinterpretq_f32_s32(b));
+            vreinterpretq_s32_f32(vaddq_f32(vreinterpretq_f32_s32(sums), products))
+        }
+
+        pub fn finish_floats(
+            sums: int32x4_t, bias: int32x4_t, low: int32x4_t, high: int32x4_t
+        ) -> int32x4_t {
+            let sums = vaddq_f32(vreinterpretq_f32_s32(sums), vreinterpretq_f32_s32(bias));
+            let [low, high] = [vreinterpretq_f32_s32(low), vreinterpretq_f32_s32(high)];
+            let raised = vbslq_f32(vcltq_f32(sums, low), low, sums);
+            vreinterpretq_s32_f32(vbslq_f32(vcltq_f32(high, raised), high, raised))
+        }
+
         pub fn scale_positive(
             sums: int32x4_t, multipliers: int32x4_t, rights: int32x4_t
         ) -> int32x4_t {

@@ -6,7 +6,7 @@ use super::operands::pairs_of_words;
 use super::operands::quads_of_bytes;
 use super::{Lanes, Work};
 use crate::fast::Isa;
-use crate::fixedpoint::{rounding_divide_by_pot, saturating_rounding_doubling_high_mul};
+use crate::fixedpoint::{limit, rounding_divide_by_pot, saturating_rounding_doubling_high_mul};
 
 /// Arrays of eight sums.
 #[derive(Debug, Clone, Copy)]
@@ -22,6 +22,16 @@ const N: usize = 8;
 #[inline(always)]
 fn each(f: impl Fn(usize) -> i32) -> [i32; N] {
     std::array::from_fn(f)
+}
+
+#[inline(always)]
+fn float_of(bits: i32) -> f32 {
+    f32::from_bits(bits.cast_unsigned())
+}
+
+#[inline(always)]
+fn bits_of(float: f32) -> i32 {
+    float.to_bits().cast_signed()
 }
 
 /// Everything but the operands, `K` of which are counted.
@@ -75,6 +85,25 @@ macro_rules! common {
         #[inline(always)]
         fn shift_right(self, sums: [i32; N], bits: [i32; N]) -> [i32; N] {
             each(|i| sums[i] >> (bits[i] & 31))
+        }
+
+        #[inline(always)]
+        fn add_float_products(self, sums: [i32; N], a: [i32; N], b: [i32; N]) -> [i32; N] {
+            each(|i| bits_of(float_of(sums[i]) + float_of(a[i]) * float_of(b[i])))
+        }
+
+        #[inline(always)]
+        fn finish_floats(
+            self,
+            sums: [i32; N],
+            bias: [i32; N],
+            low: [i32; N],
+            high: [i32; N],
+        ) -> [i32; N] {
+            each(|i| {
+                let range = (float_of(low[i]), float_of(high[i]));
+                bits_of(limit(float_of(sums[i]) + float_of(bias[i]), range))
+            })
         }
 
         #[inline(always)]
