@@ -80,7 +80,15 @@ pub fn quantize_f32_near(x: f32, scale: f32, zero_point: i32, min: i32, max: i32
     // A sum that wraps is beyond the same limit as that of the lowest number.
     let low = f64::from(i32::MIN) - f64::from(zero_point.min(0));
     let high = f64::from(i32::MAX) - f64::from(zero_point.max(0));
-    let whole = match (low..=high).contains(&rounded.into()) {
+    // The least and the greatest float of that range, so that vectors compare floats.
+    let mut range = [low as f32, high as f32];
+    if f64::from(range[0]) < low {
+        range[0] = range[0].next_up();
+    }
+    if f64::from(range[1]) > high {
+        range[1] = range[1].next_down();
+    }
+    let whole = match (range[0]..=range[1]).contains(&rounded) {
         true => whole.cast_signed(),
         false => i32::MIN,
     };

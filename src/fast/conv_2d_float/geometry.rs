@@ -1,12 +1,13 @@
-//! What the windows of a float convolution read, and their sums.
+//! What the windows of a float convolution read, copies of it, and their sums.
 
 use super::Conv2dFloat;
+use super::band::Band;
 use crate::fast::Window;
 use crate::fast::lanes::Lanes;
 use crate::fast::lanes::floats::{Steps, add_products};
 use std::ops::Range;
 
-/// Numbers of a copied window's rows at most: they stand on the stack.
+/// Numbers of a band's copies at most: they stand on the stack.
 pub(super) const MOST_COPIED: usize = 2048;
 
 /// What windows read.
@@ -44,57 +45,6 @@ impl Geometry {
         })
     }
 
-    /// That of a copy of the rows which an output row reads, with zeros around the picture, where some window reaches beyond it and
-    /// the copy is small. A zero changes no sum: it begins with 0, so it is never -0, and weights are finite.
-    pub fn copied(problem: &Conv2dFloat<'_>) -> Option<Self> {
-        let columns = problem.columns;
-        let last = columns.output.checked_sub(1)?.checked_mul(columns.stride)?;
-        let reach = columns.taps.checked_sub(1)?.checked_mul(columns.dilation)?;
-        let width = last.checked_add(reach)?.checked_add(1)?;
-        let rows = Window {
-            input: problem.rows.taps,
-            stride: 1,
-            dilation: 1,
-            before: 0,
-            output: 1,
-            ..problem.rows
-        };
-        let columns = Window {
-            input: width,
-            before: 0,
-            ..columns
-        };
-        let count = width
-            .checked_mul(rows.input)?
-            .checked_mul(problem.input_channels)?;
-        let pads = problem.rows.pads() || problem.columns.pads();
-        let pads = pads && problem.columns.before <= width;
-        let finite = problem.filter.iter().all(|weight| weight.is_finite());
-        match pads && finite && count <= MOST_COPIED {
-            true => Self::new(problem, rows, columns),
-            false => None,
-        }
-    }
-
-    /// Copies what the windows of row `y` of the result read, `width` columns a row. What lies around the picture is zero in `to`
-    /// or, where a row of the picture stood there before, made so.
-    #[inline(always)]
-    pub fn copy(&self, picture: &[f32], y: usize, width: usize, to: &mut [f32]) {
-        let (width, row) = (
-            width * self.input_channels,
-            self.columns.input * self.input_channels,
-        );
-        let before = self.columns.before * self.input_channels;
-        let len = row.min(width - before);
-        for (tap, to) in to.chunks_exact_mut(width).take(self.rows.taps).enumerate() {
-            let inside = &mut to[before..][..len];
-            match self.rows.position(y, tap) {
-                Some(y) => inside.copy_from_slice(&picture[y * row..][..len]),
-                None => inside.fill(0.0),
-            }
-        }
-    }
-
     /// The sums of `P` neighbouring positions, of whose taps those of `columns` are inside, along W.
     #[inline(always)]
     pub fn sums<L: Lanes, const V: usize, const P: usize>(
@@ -128,6 +78,67 @@ impl Geometry {
             );
         }
         sums
+    }
+}
+
+/// Copies of the rows that a band reads, with zeros around the picture.
+pub(super) struct Copied {
+    pub band: Band,
+    /// The copies'.
+    pub geometry: Geometry,
+    /// Columns of the picture, and zeros before them.
+    inside: usize,
+    before: usize,
+}
+
+impl Copied {
+    /// Those for `problem`, where some window reaches beyond the picture and a copy is small. A zero changes no sum: it begins with 0,
+    /// so it is never -0, and weights are finite.
+    pub fn new(problem: &Conv2dFloat<'_>) -> Option<Self> {
+        let (rows, columns) = (problem.rows, problem.columns);
+        let last = columns.output.checked_sub(1)?.checked_mul(columns.stride)?;
+        let reach = columns.taps.checked_sub(1)?.checked_mul(columns.dilation)?;
+        let width = last.checked_add(reach)?.checked_add(1)?;
+        let pads = rows.pads() || columns.pads();
+        let finite = || problem.filter.iter().all(|weight| weight.is_finite());
+        if !pads || columns.before > width || !finite() {
+            return None;
+        }
+        let row = width.checked_mul(problem.input_channels)?;
+        let band = Band::new(rows, MOST_COPIED / row)?;
+        let rows = Window {
+            input: band.inputs(band.output),
+            before: 0,
+            output: band.output,
+            ..rows
+        };
+        let copied = Window {
+            input: width,
+            before: 0,
+            ..columns
+        };
+        Some(Self {
+            band,
+            geometry: Geometry::new(problem, rows, copied)?,
+            inside: columns.input.min(width - columns.before),
+            before: columns.before,
+        })
+    }
+
+    /// Copies what `rows` output rows from `y` on read. What lies around the picture is zero in `to` or, where a row of the picture
+    /// stood there before, made so.
+    #[inline(always)]
+    pub fn copy(&self, picture: &[f32], row: usize, y: usize, rows: usize, to: &mut [f32]) {
+        let channels = self.geometry.input_channels;
+        let width = self.geometry.columns.input * channels;
+        let lines = to.chunks_exact_mut(width).take(self.band.inputs(rows));
+        for (line, to) in lines.enumerate() {
+            let inside = &mut to[self.before * channels..][..self.inside * channels];
+            match self.band.input(y, line) {
+                Some(y) => inside.copy_from_slice(&picture[y * row..][..inside.len()]),
+                None => inside.fill(0.0),
+            }
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! hold the sums of neighbouring output channels, each summed in that order, a product and a sum at a time. Weights are packed
 //! so that those of neighbouring output channels stand side by side.
 
+mod band;
 mod geometry;
 mod spread;
 
@@ -11,7 +12,7 @@ use super::lanes::floats::{limits, store};
 use super::lanes::{Lanes, Work, for_each_isa};
 use super::picture::PictureKernel;
 use super::{Primitive, TASK_MACS, Variant, Window};
-use geometry::{Geometry, MOST_COPIED, Taps};
+use geometry::{Copied, Geometry, MOST_COPIED, Taps};
 use spread::Spread;
 
 /// A convolution of NHWC pictures with OHWI weights, perhaps in groups. A matrix product is a convolution with one tap.
@@ -112,7 +113,7 @@ fn prepare<L: Lanes>(
     Some(Box::new(Packed {
         name,
         lanes,
-        copied: Geometry::copied(problem),
+        copied: Copied::new(problem),
         geometry,
         output_channels: problem.output_channels,
         blocks: blocks.into(),
@@ -137,7 +138,7 @@ struct Packed<L> {
     name: &'static str,
     lanes: L,
     geometry: Geometry,
-    copied: Option<Geometry>,
+    copied: Option<Copied>,
     output_channels: usize,
     blocks: Box<[Block]>,
     /// By block: the biases, then for each step the weights, of the channels that the block has room for.
@@ -163,7 +164,7 @@ impl<L: Lanes> PictureKernel<f32> for Packed<L> {
         let copied = self
             .copied
             .as_ref()
-            .map_or(0, |copied| copied.steps.bytes());
+            .map_or(0, |copied| copied.geometry.steps.bytes());
         size_of_val(&*self.packed) + self.geometry.steps.bytes() + copied
     }
 
@@ -192,22 +193,30 @@ impl<L: Lanes> Work for Run<'_, L> {
     fn run<M: Lanes>(self, _: M) {
         let p = self.packed;
         let g = &p.geometry;
-        let picture = g.rows.input * g.columns.input * g.input_channels;
-        let rows = self.output.chunks_exact_mut(p.row_elements().max(1));
+        let row = g.columns.input * g.input_channels;
+        let picture = g.rows.input * row;
         // Loops: a closure may stay a call and lose the vectors.
         let Some(copied) = &p.copied else {
-            for (row, output) in (self.first..).zip(rows) {
-                let (batch, y) = (row / g.rows.output, row % g.rows.output);
+            let rows = self.output.chunks_exact_mut(p.row_elements().max(1));
+            for (number, output) in (self.first..).zip(rows) {
+                let (batch, y) = (number / g.rows.output, number % g.rows.output);
                 p.blocks(g, &self.input[batch * picture..][..picture], y, output);
             }
             return;
         };
-        let mut copy = [0.0; MOST_COPIED];
-        for (row, output) in (self.first..).zip(rows) {
-            let (batch, y) = (row / g.rows.output, row % g.rows.output);
-            let input = &self.input[batch * picture..][..picture];
-            g.copy(input, y, copied.columns.input, &mut copy);
-            p.blocks(copied, &copy, 0, output);
+        let mut copies = [0.0; MOST_COPIED];
+        let result = p.row_elements().max(1);
+        let (mut first, mut output) = (self.first, self.output);
+        while output.len() >= result {
+            let (batch, y, rows) = copied.band.from(first, output.len() / result);
+            let (band, rest) = output.split_at_mut(rows * result);
+            let picture = &self.input[batch * picture..][..picture];
+            copied.copy(picture, row, y, rows, &mut copies);
+            for (y, output) in band.chunks_exact_mut(result).enumerate() {
+                p.blocks(&copied.geometry, &copies, y, output);
+            }
+            first += rows;
+            output = rest;
         }
     }
 }
@@ -218,7 +227,8 @@ impl<L: Lanes> Packed<L> {
     fn blocks(&self, geometry: &Geometry, input: &[f32], y: usize, output: &mut [f32]) {
         for block in &self.blocks {
             match block.width / L::N {
-                1 => self.row::<1, 8, 4>(geometry, block, input, y, output),
+                // Registers of AVX2 hold seven sums, activations and weights.
+                1 => self.row::<1, 7, 4>(geometry, block, input, y, output),
                 2 => self.row::<2, 4, 2>(geometry, block, input, y, output),
                 _ => self.row::<{ BLOCK / 4 }, 4, 2>(geometry, block, input, y, output),
             }

@@ -4,6 +4,7 @@
 //! they stand in memory. The copies hold a band of rows with zeros around the picture. A zero changes no sum: it begins with 0, so it
 //! is never -0, and weights are finite.
 
+use super::band::Band;
 use super::{Conv2dFloat, HALF};
 use crate::fast::lanes::floats::{Steps, add_products, limits, store};
 use crate::fast::lanes::{Lanes, Work};
@@ -32,8 +33,7 @@ pub(super) struct Spread<L> {
     output_channels: usize,
     /// Output channels of a group, at most as many as there are copies.
     group_channels: usize,
-    /// Output rows of a band.
-    band: usize,
+    band: Band,
     /// Copied numbers of one row of one channel.
     line: usize,
     steps: Steps,
@@ -58,13 +58,12 @@ impl<L: Lanes> Spread<L> {
         if !suits || (rows.pads() || columns.pads()) && !finite() {
             return None;
         }
-        let reach = |axis: &Window| (axis.taps - 1).checked_mul(axis.dilation)?.checked_add(1);
         let positions = columns.output.checked_next_multiple_of(POSITIONS)? - 1;
-        let line = positions.checked_add(reach(&columns)?)?.checked_mul(HALF)?;
+        let reach = (columns.taps - 1).checked_mul(columns.dilation)?;
+        let line = positions.checked_add(reach)?.checked_add(1)?;
+        let line = line.checked_mul(HALF)?;
         let row = line.checked_mul(p.input_channels)?;
-        let most_rows = (MOST / row).checked_sub(reach(&rows)?)? / rows.stride + 1;
-        // Bands of like heights.
-        let bands = rows.output.div_ceil(most_rows).max(1);
+        let band = Band::new(rows, MOST / row)?;
         let steps = p.filter.len() / p.output_channels;
         let offset = |step: usize| {
             let (tap, channel) = (step / p.filter_channels, step % p.filter_channels);
@@ -95,7 +94,7 @@ impl<L: Lanes> Spread<L> {
             filter_channels: p.filter_channels,
             output_channels: p.output_channels,
             group_channels,
-            band: rows.output.div_ceil(bands).max(1),
+            band,
             line,
             steps: Steps::new((0..steps).map(offset).collect()),
             packed: packed.into(),
@@ -147,19 +146,18 @@ impl<L: Lanes> Work for Run<'_, L> {
         let s = self.spread;
         let picture = s.rows.input * s.columns.input * s.input_channels;
         let mut copies = [0.0; MOST];
+        let result = s.row_elements().max(1);
         let (mut first, mut output) = (self.first, self.output);
-        while !output.is_empty() {
-            let (batch, y) = (first / s.rows.output, first % s.rows.output);
-            let left = output.len() / s.row_elements();
-            let rows = s.band.min(s.rows.output - y).min(left);
-            let (band, rest) = output.split_at_mut(rows * s.row_elements());
+        while output.len() >= result {
+            let (batch, y, rows) = s.band.from(first, output.len() / result);
+            let (band, rest) = output.split_at_mut(rows * result);
             s.copy(
                 &self.input[batch * picture..][..picture],
                 y,
                 rows,
                 &mut copies,
             );
-            for (row, output) in band.chunks_exact_mut(s.row_elements()).enumerate() {
+            for (row, output) in band.chunks_exact_mut(result).enumerate() {
                 let windows = &copies[row * s.rows.stride * s.input_channels * s.line..];
                 s.row(windows, output);
             }
@@ -173,8 +171,7 @@ impl<L: Lanes> Spread<L> {
     /// Copies what `rows` rows of the result read, from row `y` on.
     #[inline(always)]
     fn copy(&self, picture: &[f32], y: usize, rows: usize, copies: &mut [f32; MOST]) {
-        let reach = (self.rows.taps - 1) * self.rows.dilation + 1;
-        let inputs = (rows - 1) * self.rows.stride + reach;
+        let inputs = self.band.inputs(rows);
         let row = self.columns.input * self.input_channels;
         let before = self.columns.before.min(self.line / HALF);
         for (number, to) in copies.chunks_exact_mut(self.line).enumerate() {
@@ -182,12 +179,11 @@ impl<L: Lanes> Spread<L> {
             if line == inputs {
                 return;
             }
-            let line = (y * self.rows.stride + line).wrapping_sub(self.rows.before);
-            if line >= self.rows.input {
+            let Some(y) = self.band.input(y, line) else {
                 to.fill(0.0);
                 continue;
-            }
-            let from = &picture[line * row..][..row];
+            };
+            let from = &picture[y * row..][..row];
             let (outside, inside) = to.split_at_mut(before * HALF);
             outside.fill(0.0);
             let inside = inside.as_chunks_mut::<HALF>().0;
