@@ -3,6 +3,7 @@
 use super::lanes::Lanes;
 use super::{Workers, Workspace};
 use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
 
 /// An element type of one byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,7 +35,7 @@ impl Element8 {
 pub struct Part {
     /// Output positions, over all batches.
     pub rows: Range<usize>,
-    /// Output channels; all of them unless `rows` is a single one and there is a single group. Starts at a multiple of
+    /// Output channels; all of them unless the kernel [splits them](ConvKernel::splits_channels). Starts at a multiple of
     /// [`ConvKernel::channel_step`].
     pub channels: Range<usize>,
 }
@@ -64,7 +65,7 @@ pub trait ConvKernel: Send + Sync {
     }
     /// Channels that are computed together.
     fn channel_step(&self) -> usize;
-    /// Whether the channels of one row may be computed apart.
+    /// Whether channels may be computed apart.
     fn splits_channels(&self) -> bool;
     /// Whether [`run`](Self::run) reads [`Operands::filter`].
     fn reads_filter(&self) -> bool {
@@ -78,6 +79,12 @@ pub trait ConvKernel: Send + Sync {
 
 /// Multiply-accumulate operations that are worth a thread's attention, where a vector holds sixteen or fewer.
 pub(super) const TASK_MACS: usize = 200_000;
+
+/// Weights that threads should not all read: they are a good part of what a second-level cache holds.
+const FAR_WEIGHTS: usize = 192 << 10;
+
+/// Results of some channels of all rows at most: they stand on the stack until they are copied.
+const PART_RESULTS: usize = 16 << 10;
 
 /// Those of a product of packed matrices by lanes of `L`; one row by a matrix is bound by memory.
 pub(super) const fn task_macs<L: Lanes>() -> usize {
@@ -97,22 +104,23 @@ impl dyn ConvKernel {
         }
         let macs = self.row_macs().saturating_mul(rows);
         let tasks = workers.pieces(macs, self.task_macs());
-        if rows == 1 && self.splits_channels() {
-            let step = channels
-                .div_ceil(tasks)
-                .next_multiple_of(self.channel_step());
-            return workers.split(output, step, &|number, piece, workspace| {
-                let channels = number * step..number * step + piece.len();
-                self.run(
-                    operands,
-                    piece,
-                    Part {
+        if self.splits_channels() {
+            let step = channels.div_ceil(tasks);
+            let step = step.next_multiple_of(self.channel_step());
+            let held = PART_RESULTS / rows.max(1) / self.channel_step() * self.channel_step();
+            if rows == 1 {
+                return workers.split(output, step, &|number, piece, workspace| {
+                    let channels = number * step..number * step + piece.len();
+                    let part = Part {
                         rows: 0..1,
                         channels,
-                    },
-                    workspace,
-                );
-            });
+                    };
+                    self.run(operands, piece, part, workspace);
+                });
+            }
+            if tasks > 1 && held > 0 && channels > rows && self.row_macs() >= FAR_WEIGHTS {
+                return self.run_channels(operands, output, step.min(held), workers);
+            }
         }
         let step = rows.div_ceil(tasks).max(1);
         workers.split(output, step * channels, &|number, piece, workspace| {
@@ -121,6 +129,33 @@ impl dyn ConvKernel {
                 channels: 0..channels,
             };
             self.run(operands, piece, part, workspace);
+        });
+    }
+
+    /// Computes `step` channels of all rows at a time, so that every thread reads the weights of its own channels alone.
+    fn run_channels(
+        &self,
+        operands: Operands<'_>,
+        output: &mut [u8],
+        step: usize,
+        workers: &Workers,
+    ) {
+        let (rows, channels) = self.extent();
+        let output = Mutex::new(output);
+        workers.run(channels.div_ceil(step), &|number, workspace| {
+            let piece = number * step..channels.min((number + 1) * step);
+            let mut results = [0; PART_RESULTS];
+            let results = &mut results[..rows * piece.len()];
+            let part = Part {
+                rows: 0..rows,
+                channels: piece.clone(),
+            };
+            self.run(operands, results, part, workspace);
+            let mut output = output.lock().unwrap_or_else(PoisonError::into_inner);
+            let results = results.chunks_exact(piece.len());
+            for (to, results) in output.chunks_exact_mut(channels).zip(results) {
+                to[piece.clone()].copy_from_slice(results);
+            }
         });
     }
 }

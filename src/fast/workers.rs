@@ -25,17 +25,24 @@ pub fn shares_elements(count: usize) -> bool {
 
 /// Scratch memory of one thread.
 #[derive(Debug)]
-pub struct Workspace(Aligned);
+pub struct Workspace {
+    memory: Aligned,
+    /// Whether it is the caller's of [`Workers::run`].
+    caller: bool,
+}
 
 impl Workspace {
     /// Scratch of `bytes` bytes.
     pub fn new(bytes: usize) -> Self {
-        Self(Aligned::new(bytes))
+        Self {
+            memory: Aligned::new(bytes),
+            caller: false,
+        }
     }
 
     /// The memory as elements, aligned to a cache line. Its content is whatever the last user left.
     pub fn slice_mut<T: bytemuck::Pod>(&mut self) -> &mut [T] {
-        self.0.slice_mut()
+        self.memory.slice_mut()
     }
 }
 
@@ -122,8 +129,11 @@ impl Workers {
         if bytes <= self.bytes {
             return;
         }
-        for workspace in &self.workspaces {
-            *lock(workspace) = Workspace::new(bytes);
+        for (number, workspace) in self.workspaces.iter().enumerate() {
+            *lock(workspace) = Workspace {
+                caller: number == 0,
+                ..Workspace::new(bytes)
+            };
         }
         if self.bytes == 0 {
             self.handles = (1..self.workspaces.len())
@@ -233,7 +243,13 @@ impl Workers {
         }
         let pieces = Mutex::new(output.chunks_mut(len).enumerate());
         self.run(tasks, &|_, workspace| {
-            let piece = pieces.lock().unwrap_or_else(PoisonError::into_inner).next();
+            // From either end, so that a thread's pieces are neighbours, and mostly what it wrote for the operator before.
+            let mut pieces = pieces.lock().unwrap_or_else(PoisonError::into_inner);
+            let piece = match workspace.caller {
+                true => pieces.next(),
+                false => pieces.next_back(),
+            };
+            drop(pieces);
             if let Some((number, piece)) = piece {
                 job(number, piece, workspace);
             }

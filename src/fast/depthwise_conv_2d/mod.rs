@@ -13,6 +13,9 @@ use super::{Conv2d, ConvKernel, Element8, Primitive, Stage, Variant, Window};
 use packed::Packed;
 use quads::Quads;
 
+/// Multiply-accumulate operations that are worth a thread's attention: one takes several times as long as in a matrix product.
+const TASK_MACS: usize = super::TASK_MACS / 4;
+
 /// A depthwise convolution with constant weights. Pictures are NHWC, filters 1HWO; output channel `o` reads input channel
 /// `o / multiplier`.
 #[derive(Debug, Clone)]

@@ -1,6 +1,6 @@
 //! Depthwise convolutions with packed weights: position after position, or some side by side.
 
-use super::DepthwiseConv2d;
+use super::{DepthwiseConv2d, TASK_MACS};
 use crate::fast::aligned::Aligned;
 use crate::fast::lanes::channelwise::{MOST_TAPS, Taps, Windows};
 use crate::fast::lanes::sliding::{FEWEST, Sliding, Weights, group};
@@ -489,6 +489,10 @@ impl<L: Lanes> ConvKernel for Packed<L> {
 
     fn row_macs(&self) -> usize {
         self.rows.taps * self.columns.taps * self.channels
+    }
+
+    fn task_macs(&self) -> usize {
+        TASK_MACS
     }
 
     fn channel_step(&self) -> usize {

@@ -1,6 +1,6 @@
 //! Depthwise convolutions with weights as bytes, four columns of a channel in one step.
 
-use super::DepthwiseConv2d;
+use super::{DepthwiseConv2d, TASK_MACS};
 use crate::fast::aligned::Aligned;
 use crate::fast::lanes::quads::{QUAD, QuadWindows, tile};
 use crate::fast::lanes::{Lanes, MOST_SUMS, Work};
@@ -334,6 +334,10 @@ impl<L: Lanes> ConvKernel for Quads<L> {
 
     fn row_macs(&self) -> usize {
         self.rows.taps * self.columns.taps * self.channels
+    }
+
+    fn task_macs(&self) -> usize {
+        TASK_MACS
     }
 
     fn channel_step(&self) -> usize {

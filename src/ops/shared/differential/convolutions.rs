@@ -57,7 +57,13 @@ fn case(seed: u64) -> Case {
         group_channels,
         output_channels: groups * group_channels,
     };
+    operands(n, activations, problem)
+}
+
+/// Operands for a problem.
+fn operands(n: &mut Numbers, activations: Element8, problem: Conv2d) -> Case {
     let (rows, columns) = (problem.rows, problem.columns);
+    let filter_channels = problem.filter_channels;
     let filter_zero_point = match activations {
         Element8::Int8 => 0,
         Element8::UInt8 => n.zero_point(activations),
@@ -225,7 +231,7 @@ fn compare<P: Primitive<Kernel = dyn ConvKernel>>(
     }
 }
 
-/// Two halves of the rows, and the pieces of the first row's channels where they can be computed apart.
+/// Two halves of the rows, and the pieces of the channels, of the first row and of all, where they can be computed apart.
 fn compare_parts(
     variant: &str,
     kernel: &dyn ConvKernel,
@@ -246,19 +252,50 @@ fn compare_parts(
     if rows == 0 || !kernel.splits_channels() {
         return;
     }
-    for start in (0..channels).step_by(kernel.channel_step()) {
-        let channels = start..(start + kernel.channel_step()).min(channels);
-        let mut output = vec![0x55; channels.len()];
-        let part = Part {
-            rows: 0..1,
-            channels: channels.clone(),
-        };
-        kernel.run(operands, &mut output, part, &mut workspace);
-        assert!(
-            output == expected[channels],
-            "{variant}, {name}, channels from {start}"
-        );
+    let all = channels;
+    for start in (0..all).step_by(kernel.channel_step()) {
+        let channels = start..(start + kernel.channel_step()).min(all);
+        for rows in [1, rows] {
+            let mut output = vec![0x55; rows * channels.len()];
+            let part = Part {
+                rows: 0..rows,
+                channels: channels.clone(),
+            };
+            kernel.run(operands, &mut output, part, &mut workspace);
+            let expected = expected.chunks_exact(all).take(rows);
+            let mut pairs = expected.zip(output.chunks_exact(channels.len()));
+            let equal = pairs.all(|(row, part)| row[channels.clone()] == *part);
+            assert!(
+                equal,
+                "{variant}, {name}, channels from {start} of {rows} rows"
+            );
+        }
     }
+}
+
+/// So many weights for so few positions that threads take channels, not positions.
+#[test]
+#[cfg_attr(miri, ignore = "millions of products")]
+fn conv_2d_variants_share_channels_of_many_weights() {
+    let mut ran = Ran::new();
+    for (seed, activations) in [(0, Element8::Int8), (1, Element8::UInt8)] {
+        let n = &mut Numbers::new(seed);
+        let axis = |positions| Axis::new(positions, 1, 1, 1, Padding::Valid).expect("valid");
+        let problem = Conv2d {
+            batches: 1,
+            rows: axis(3),
+            columns: axis(3),
+            input_channels: 512,
+            filter_channels: 512,
+            group_channels: 517,
+            output_channels: 517,
+        };
+        let case = operands(n, activations, problem);
+        let name = format!("seed {seed}: {:?}", case.problem);
+        let expected = case.reference();
+        compare::<fast::Conv2dPrimitive>(&case.fast(), case.operands(), &expected, &name, &mut ran);
+    }
+    assert_all_ran::<fast::Conv2dPrimitive>(&ran);
 }
 
 #[test]
