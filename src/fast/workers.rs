@@ -213,16 +213,18 @@ impl Workers {
         assert!(!panicked, "a task panicked on another thread");
     }
 
-    /// Calls `job` with pieces of `output`, and the place where each begins, if that is worth it for an operator of single elements.
+    /// Calls `job` with pieces of `output`, and the place where each begins, a multiple of `step`, if that is worth it for an operator
+    /// of single elements.
     pub fn split_elements<T: Send>(
         &self,
         output: &mut [T],
+        step: usize,
         job: &(dyn Fn(usize, &mut [T]) + Sync),
     ) {
         match self.pieces(output.len(), TASK_ELEMENTS) {
             1 => job(0, output),
             pieces => {
-                let len = output.len().div_ceil(pieces);
+                let len = output.len().div_ceil(pieces).next_multiple_of(step);
                 self.split(output, len, &|number, piece, _| job(number * len, piece));
             }
         }
@@ -423,7 +425,8 @@ mod tests {
     fn elements_are_split_where_there_are_many() {
         for (threads, len) in [(1, 100_000), (3, 10), (3, 250_001)] {
             let mut output = vec![0; len];
-            started(threads, 1).split_elements(&mut output, &|first, piece| {
+            started(threads, 1).split_elements(&mut output, 48, &|first, piece| {
+                assert_eq!(first % 48, 0);
                 for (place, element) in (first..).zip(piece) {
                     *element += place;
                 }

@@ -93,6 +93,9 @@ impl Primitive for DepthwiseConv2dPrimitive {
     }
 }
 
+/// Output channels of which fewer leave most of a vector empty.
+const FEWEST_CHANNELS: usize = 8;
+
 /// Bytes of a picture with repeated channels, beyond four times the output.
 const MOST_REPEATED: usize = 1 << 20;
 
@@ -106,7 +109,10 @@ fn prepare<L: Lanes>(
     }
     let has_groups = problem.input_channels == 1 || !problem.repeats();
     if problem.multiplier > 1 && has_groups || problem.taps() > MOST_TAPS {
-        return prepare_grouped::<L>(name, problem);
+        return prepare_convolution::<L>(name, problem, 1);
+    }
+    if !L::QUADS && problem.output_channels() < FEWEST_CHANNELS {
+        return prepare_convolution::<L>(name, problem, problem.input_channels);
     }
     if let Some(quads) = Quads::new(name, lanes, problem) {
         return Some(Box::new(quads));
@@ -114,16 +120,19 @@ fn prepare<L: Lanes>(
     Some(Box::new(Packed::new(name, lanes, problem)))
 }
 
-/// The same as a convolution in groups of one input channel.
-fn prepare_grouped<L: Lanes>(
+/// The same as a convolution whose filters read `filter_channels` input channels: one in groups, or all, but one with weights of zero.
+fn prepare_convolution<L: Lanes>(
     name: &'static str,
     problem: &DepthwiseConv2d<'_>,
+    filter_channels: usize,
 ) -> Option<Box<dyn ConvKernel>> {
     let (channels, taps) = (problem.output_channels(), problem.taps());
-    let mut filter = vec![0; problem.filter.len()];
+    let zero = (problem.filter_zero_point & 0xff) as u8;
+    let mut filter = vec![zero; problem.filter.len() * filter_channels];
     for (tap, weights) in problem.filter.chunks_exact(channels).enumerate() {
         for (channel, &weight) in weights.iter().enumerate() {
-            filter[channel * taps + tap] = weight;
+            let reads = channel / problem.multiplier % filter_channels;
+            filter[(channel * taps + tap) * filter_channels + reads] = weight;
         }
     }
     let conv = Conv2d {
@@ -131,7 +140,7 @@ fn prepare_grouped<L: Lanes>(
         rows: problem.rows,
         columns: problem.columns,
         input_channels: problem.input_channels,
-        filter_channels: 1,
+        filter_channels,
         output_channels: channels,
         activations: problem.activations,
         weights: problem.weights,

@@ -4,6 +4,7 @@
     reason = "calls of functions for instructions that a token proves present"
 )]
 
+use super::few::read_few;
 use super::operands::pairs_of_words;
 use super::x86::{Limits, block_order, with_features, write_128};
 use super::{Lanes, Work};
@@ -129,12 +130,8 @@ impl Lanes for Avx2 {
                 let rest = last.checked_shr(8 * (16 - len as u32)).unwrap_or(0);
                 [first, rest]
             }
-            _ => {
-                let mut bytes = [0u8; 16];
-                // SAFETY: the caller promises `len` bytes.
-                bytes[..len].copy_from_slice(unsafe { std::slice::from_raw_parts(from, len) });
-                bytemuck::must_cast(bytes)
-            }
+            // SAFETY: as above.
+            _ => [unsafe { read_few(from, len) }, 0],
         };
         // SAFETY: any sixteen bytes are a vector.
         let bytes = unsafe { std::mem::transmute::<[u64; 2], __m128i>(bytes) };

@@ -4,6 +4,8 @@
 //! `#[inline(always)]` around functions with the target's features; [`Lanes::run`] enters such a function with the whole
 //! loop, so that everything inside is inlined into code that may use them.
 
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64", test))]
+mod few;
 mod operands;
 mod portable;
 

@@ -224,14 +224,12 @@ macro_rules! common {
 
         #[inline(always)]
         unsafe fn load_words(self, from: *const u8, len: usize, signed: bool) -> int16x8_t {
-            let mut bytes = [0u8; 8];
-            if len == 8 {
+            let bytes = match len {
                 // SAFETY: the caller promises `len` bytes.
-                bytes = unsafe { from.cast::<[u8; 8]>().read() };
-            } else {
-                // SAFETY: the caller promises `len` bytes.
-                bytes[..len].copy_from_slice(unsafe { std::slice::from_raw_parts(from, len) });
-            }
+                8 => unsafe { from.cast::<[u8; 8]>().read() },
+                // SAFETY: as above.
+                _ => unsafe { read_few(from, len) }.to_le_bytes(),
+            };
             let bytes = bytes.as_ptr().cast::<uint8x8_t>();
             // SAFETY: the array has eight bytes.
             self.0.widen(unsafe { bytes.read_unaligned() }, signed)

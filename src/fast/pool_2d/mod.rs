@@ -18,4 +18,4 @@ pub enum Pooling {
 }
 
 /// Values of windows that are worth a thread's attention.
-const TASK_VALUES: usize = 400_000;
+const TASK_VALUES: usize = 100_000;

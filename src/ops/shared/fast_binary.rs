@@ -69,7 +69,7 @@ impl<E: Pod + Send + Sync> FastBinary<E> {
             |operand: Option<&[E]>| operand.is_none_or(|operand| operand.len() == output.len());
         if operands.into_iter().all(is_whole) {
             let [left, right] = operands;
-            return workers.split_elements(output, &|first, piece| {
+            return workers.split_elements(output, 1, &|first, piece| {
                 let len = piece.len();
                 self.kernel
                     .run(part(left, first, len), part(right, first, len), piece);
@@ -81,7 +81,7 @@ impl<E: Pod + Send + Sync> FastBinary<E> {
         if steps == [true, true] && len >= LONG_ROW && (is_apart || !all_repeat) {
             self.long_rows(operands, output);
         } else if all_repeat {
-            self.repeated_rows(operands, output);
+            self.repeated_rows(operands, output, workers);
         } else {
             self.gathered_rows(operands, output);
         }
@@ -100,7 +100,7 @@ impl<E: Pod + Send + Sync> FastBinary<E> {
     }
 
     /// Operands each of which is as long as the result, or is one row that repeats, or one value.
-    fn repeated_rows(&self, operands: Pair<'_, E>, output: &mut [E]) {
+    fn repeated_rows(&self, operands: Pair<'_, E>, output: &mut [E], workers: &Workers) {
         let (len, _) = self.broadcast.row();
         let mut block = [[E::zeroed(); BLOCK]; 2];
         let count = output.len();
@@ -120,15 +120,18 @@ impl<E: Pod + Send + Sync> FastBinary<E> {
                 _ => {}
             }
         }
-        for (number, output) in output.chunks_mut(step).enumerate() {
-            let operand = |which: usize| {
-                Some(match operands[which]? {
-                    whole if whole.len() == count => &whole[number * step..][..output.len()],
-                    _ => &block[which][..output.len()],
-                })
-            };
-            self.kernel.run(operand(0), operand(1), output);
-        }
+        workers.split_elements(output, step, &|first, piece| {
+            for (number, output) in piece.chunks_mut(step).enumerate() {
+                let first = first + number * step;
+                let operand = |which: usize| {
+                    Some(match operands[which]? {
+                        whole if whole.len() == count => &whole[first..][..output.len()],
+                        _ => &block[which][..output.len()],
+                    })
+                };
+                self.kernel.run(operand(0), operand(1), output);
+            }
+        });
     }
 
     /// Any operands: what rows read is gathered until there is enough of it.
@@ -214,19 +217,21 @@ mod tests {
     #[test]
     #[cfg_attr(miri, ignore = "hundreds of thousands of elements, hours under Miri")]
     fn operands_repeat_as_they_do_for_the_reference() {
-        let shapes: [&[usize]; 10] = [
+        let shapes: [&[usize]; 11] = [
             &[],
             &[3],
             &[17],
             &[1100],
             &[50, 30, 3],
+            &[5000, 30, 3],
             &[50, 30, 1],
             &[50, 1, 17],
             &[70, 1, 1, 17],
             &[2, 3, 1100],
             &[2, 1, 1],
         ];
-        let workers = Workers::new(1, fast::KernelChoice::default());
+        let mut workers = Workers::new(3, fast::KernelChoice::default());
+        workers.reserve(1);
         let mut compared = 0;
         for left in shapes {
             for right in shapes {

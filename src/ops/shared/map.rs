@@ -57,7 +57,7 @@ impl Kernel for ByteTable {
         let workers = io.workers();
         let target = workers.target();
         let ([input], output) = io.elements_in_place::<u8, 1>([0], 0)?;
-        workers.split_elements(output, &|first, piece| match input {
+        workers.split_elements(output, 1, &|first, piece| match input {
             Some(input) => target.look_up(&self.bytes, &input[first..][..piece.len()], piece),
             None => target.look_up_in_place(&self.bytes, piece),
         });
@@ -115,7 +115,7 @@ where
         let workers = io.workers();
         let target = workers.target();
         let (input, output) = io.unary_in_place::<I, O>()?;
-        workers.split_elements(output, &|first, piece| match input {
+        workers.split_elements(output, 1, &|first, piece| match input {
             Some(input) => {
                 let input = &input[first..][..piece.len()];
                 target.run(|| {
