@@ -137,7 +137,11 @@ impl Primitive for FullyConnectedPrimitive {
 /// Weights that padding, to whole vectors or with taps of 0, may add to a convolution, beyond four times its own.
 pub(super) const MOST_PADDING: usize = 1 << 20;
 
-/// Prepares `problem` for the lanes `L`: a few rows read the weights where they lie, more have them packed.
+/// Weights that are packed at most for a few rows.
+const MOST_PACKED: usize = 256 << 10;
+
+/// Prepares `problem` for the lanes `L`: a few rows read the weights where they lie, more have them packed. So have a few where units
+/// are many and shallow: sums over lanes cost more than the products.
 pub(super) fn prepare<L: Lanes>(
     name: &'static str,
     problem: &Conv2d<'_>,
@@ -146,10 +150,13 @@ pub(super) fn prepare<L: Lanes>(
     if !problem.is_sound() {
         return None;
     }
-    if problem.is_product() && problem.batches <= streamed::MOST_ROWS && problem.filter_is_stored {
+    let packed = problem.packed_weights(L::N, L::K);
+    let shallow = problem.output_channels >= 2 * problem.depth() && packed <= MOST_PACKED;
+    let few = problem.batches <= streamed::MOST_ROWS && problem.filter_is_stored;
+    if problem.is_product() && few && !shallow {
         return Some(Box::new(Streamed::new(name, lanes, problem)));
     }
     // Groups of few channels fill vectors badly: a large model must not become many times larger.
-    let fits = problem.packed_weights(L::N, L::K) <= MOST_PADDING + 4 * problem.filter.len();
+    let fits = packed <= MOST_PADDING + 4 * problem.filter.len();
     fits.then(|| Box::new(Packed::new(name, lanes, problem)) as Box<dyn ConvKernel>)
 }
