@@ -1,11 +1,12 @@
 //! What is computed element by element, row by row or in pictures.
 
-use crate::{Amount, Wanted, bytes, floats, scale};
+use crate::{Amount, Wanted, bytes, floats, scale, stage};
 use corallite::fast::{
-    AddSub, AddSubInt16, AddSubInt16Primitive, AddSubPrimitive, ArgMax, ArgMaxPrimitive, Element8,
-    KernelChoice, Means, Mul, MulPrimitive, Pool2d, Pool2dFloat, Pool2dFloatPrimitive,
-    Pool2dPrimitive, PoolWindows, Pooling, Positions, Prelu, PreluPrimitive, Probabilities,
-    ResizeBilinear, ResizeBilinearPrimitive, Softmax, SoftmaxPrimitive, Tap, Window, Workers,
+    AddSub, AddSubInt16, AddSubInt16Primitive, AddSubPrimitive, ArgMax, ArgMaxPrimitive,
+    ChannelSums, ChannelSumsPrimitive, Element8, KernelChoice, Means, Mul, MulPrimitive, Pool2d,
+    Pool2dFloat, Pool2dFloatPrimitive, Pool2dPrimitive, PoolWindows, Pooling, Positions, Prelu,
+    PreluPrimitive, Probabilities, ResizeBilinear, ResizeBilinearPrimitive, Softmax,
+    SoftmaxPrimitive, Tap, Window, Workers,
 };
 use corallite::fixedpoint::QuantizedMultiplier;
 
@@ -29,6 +30,9 @@ pub fn measure(wanted: &Wanted) {
         (Pooling::Mean, [7, 7, 1280, 7]),
     ] {
         pool(wanted, pooling, size);
+    }
+    for picture in [[49, 1280], [6, 1024]] {
+        channel_sums(wanted, picture);
     }
     for extent in [10, 1001] {
         probabilities(wanted, extent);
@@ -146,6 +150,23 @@ fn pool(wanted: &Wanted, pooling: Pooling, [height, width, channels, taps]: [usi
     let (input, mut results) = (floats(&input), vec![0.0; len]);
     wanted.measure::<Pool2dFloatPrimitive>(&layer, &problem, Amount::Results(len), |kernel| {
         kernel.run_all(&input, &mut results, &workers);
+    });
+}
+
+/// MEAN of positions.
+fn channel_sums(wanted: &Wanted, [positions, channels]: [usize; 2]) {
+    let problem = ChannelSums {
+        element: Element8::Int8,
+        positions,
+        channels,
+        zero_point: 3,
+        stage: stage(1),
+    };
+    let (input, mut results) = (bytes(positions * channels), vec![0; channels]);
+    let layer = format!("{positions}x{channels}");
+    let amount = Amount::Results(channels);
+    wanted.measure::<ChannelSumsPrimitive>(&layer, &problem, amount, |kernel| {
+        kernel.run(&input, &mut results, 0);
     });
 }
 

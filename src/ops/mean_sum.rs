@@ -1,9 +1,12 @@
 //! MEAN and SUM: stored integers as an integer sum and one multiplication, plain ones and floats as they are.
 
-use super::shared::{Quantized, Reduction, check, fold};
+use super::shared::{FastPicture, Quantized, Reduction, check, element8, fold};
 use super::{
     EvalError, Kernel, KernelIo, Node, OpDef, PrepareError, Prepared, Settings, TypeRow, Views,
     required,
+};
+use crate::fast::{
+    self, ChannelSums, ChannelSumsPrimitive, Element8, PictureKernel, Scaling, Stage,
 };
 use crate::fixedpoint::{QuantizedMultiplier, Rounding};
 use crate::model::BuiltinOperator;
@@ -90,6 +93,9 @@ fn rescaled(
         input_zero_point,
         zero_point,
     };
+    if let Some(kernel) = sum.fast(input.ty, settings) {
+        return Ok(Prepared::new(FastPicture(kernel), [shape]));
+    }
     let sums = shape.count() * size_of::<i32>();
     Ok(match input.ty {
         T::UInt8 => Reference::<u8>::prepared(name, sum),
@@ -125,6 +131,32 @@ struct Rescaled {
 }
 
 impl Rescaled {
+    /// The fast kernel; `None` where the reference has to do.
+    fn fast(&self, ty: T, settings: &Settings) -> Option<Box<dyn PictureKernel>> {
+        let problem = self.channel_sums(element8(ty)?)?;
+        fast::choose::<ChannelSumsPrimitive>(settings.kernels, &problem)
+    }
+
+    /// The same in plain numbers, if it is the sum of pictures.
+    fn channel_sums(&self, element: Element8) -> Option<ChannelSums> {
+        let [_, positions, channels] = self.reduction.pictures()?;
+        let clamp = match element {
+            Element8::Int8 => (i8::MIN.into(), i8::MAX.into()),
+            Element8::UInt8 => (0, u8::MAX.into()),
+        };
+        Some(ChannelSums {
+            element,
+            positions,
+            channels,
+            zero_point: self.input_zero_point,
+            stage: Stage {
+                scaling: Scaling::Fixed([self.multiplier].into(), self.rounding),
+                zero_point: self.zero_point,
+                clamp,
+            },
+        })
+    }
+
     /// The reference sum; `sums` has one int32 per element of `output`. Source: TFLite
     /// `kernels/internal/reference/reduce.h`, `QuantizedMeanOrSum`.
     fn run<E: Quantized>(&self, input: &[E], sums: &mut [i32], output: &mut [E]) {
@@ -266,7 +298,61 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fast::Primitive;
+    use crate::ops::shared::differential::{Numbers, Ran, assert_all_ran, assert_pictures_equal};
     use crate::tensor::Shape;
+
+    #[test]
+    #[cfg_attr(miri, ignore = "hundreds of problems, hours under Miri")]
+    fn variants_give_the_reference_s_bits() {
+        let mut ran = Ran::new();
+        for seed in 0..300 {
+            let n = &mut Numbers::new(seed);
+            let element = n.one_of(&[Element8::Int8, Element8::UInt8]);
+            let channels = n.one_of(&[1, 3, 8, 15, 16, 17, 31, 32, 33, 64, 100]);
+            let dims = [n.size(1, 3), n.size(1, 9), n.size(1, 9), channels];
+            let axes: &[i32] = n.one_of(&[&[1, 2], &[1, 2], &[0, 1, 2], &[1]]);
+            let shape = Shape::new(&dims).expect("small");
+            let reduction = Reduction::new(shape, axes, false).expect("axes exist");
+            let stage = n.stage(1, element);
+            let multiplier = stage.multipliers[0];
+            let sum = Rescaled {
+                reduction,
+                multiplier: match n.chance(2) {
+                    true => divide(multiplier, reduction.folded),
+                    false => multiplier,
+                },
+                rounding: n.one_of(&[Rounding::Double, Rounding::Double, Rounding::Single]),
+                input_zero_point: n.zero_point(element),
+                zero_point: stage.zero_point,
+            };
+            let Some(problem) = sum.channel_sums(element) else {
+                continue;
+            };
+            let input = n.bytes(shape.count());
+            let mut expected = vec![0; reduction.shape.count()];
+            let mut sums = vec![0; expected.len()];
+            match element {
+                Element8::UInt8 => sum.run(&input, &mut sums, &mut expected),
+                Element8::Int8 => sum.run::<i8>(
+                    bytemuck::cast_slice(&input),
+                    &mut sums,
+                    bytemuck::cast_slice_mut(&mut expected),
+                ),
+            }
+            for variant in ChannelSumsPrimitive::variants() {
+                let Some(kernel) = (variant.prepare)(&problem) else {
+                    continue;
+                };
+                ran.insert(variant.name);
+                let name = format!("{}, seed {seed}: {problem:?}", kernel.name());
+                assert_pictures_equal(&*kernel, &input, expected.len(), &name, |output| {
+                    output == expected
+                });
+            }
+        }
+        assert_all_ran::<ChannelSumsPrimitive>(&ran);
+    }
 
     #[test]
     fn division_keeps_the_multiplier_full() {

@@ -8,6 +8,7 @@
     reason = "calls of functions for instructions that a token proves present"
 )]
 
+use super::few::read_few;
 use super::neon_common::{Common, Limits, each_tile, sum_of_blocks, with_neon};
 use super::neon_dots::{dots, four_by_four_dots, four_by_two_dots};
 use super::neon_tile::{four_by_four, four_by_two};

@@ -88,6 +88,16 @@ impl Reduction {
         Some(reduction)
     }
 
+    /// How many pictures of how many positions and channels there are, if positions are what is folded.
+    pub fn pictures(&self) -> Option<[usize; 3]> {
+        let kept = |axis: usize| self.strides[axis] != 0;
+        match self.rank {
+            2 if !kept(0) && kept(1) => Some([1, self.dims[0], self.dims[1]]),
+            3 if kept(0) && !kept(1) && kept(2) => Some([self.dims[0], self.dims[1], self.dims[2]]),
+            _ => None,
+        }
+    }
+
     /// Folds `input` into `results`, which hold the start values: `fold(result, element)` element by element, row-major.
     pub fn fold<T: Copy, A: Copy>(&self, input: &[T], results: &mut [A], fold: impl Fn(A, T) -> A) {
         self.rows(input, results, |results, elements, _| {
@@ -221,6 +231,22 @@ mod tests {
             [total(&[0, 1, 2]), total(&[0, 2]), total(&[0])],
             [true, false, false]
         );
+    }
+
+    #[test]
+    fn positions_in_front_of_channels_are_pictures() {
+        let pictures = |dims: &[usize], axes: &[i32]| {
+            let shape = Shape::new(dims).expect("small");
+            Reduction::new(shape, axes, false)
+                .expect("axes exist")
+                .pictures()
+        };
+        assert_eq!(pictures(&[2, 3, 4, 5], &[1, 2]), Some([2, 12, 5]));
+        assert_eq!(pictures(&[1, 3, 4, 5], &[2, 1]), Some([1, 12, 5]));
+        assert_eq!(pictures(&[2, 3, 1, 5], &[0, 1]), Some([1, 6, 5]));
+        assert_eq!(pictures(&[2, 3, 4, 5], &[0, 2]), None);
+        assert_eq!(pictures(&[2, 3, 4, 5], &[3]), None);
+        assert_eq!(pictures(&[2, 3], &[]), None);
     }
 
     #[test]

@@ -8,7 +8,7 @@ mod floats;
 pub mod pools;
 
 use super::OutputStage;
-use crate::fast::{Element8, Isa, Primitive};
+use crate::fast::{Element8, Isa, KernelChoice, PictureKernel, Primitive, Workers};
 use crate::fixedpoint::{QuantizedMultiplier, Rounding};
 use std::collections::BTreeSet;
 
@@ -155,4 +155,26 @@ fn floats(n: &mut Numbers, len: usize) -> Vec<f32> {
 fn bits(floats: &[f32]) -> Vec<u32> {
     let bits = |float: &f32| if float.is_nan() { f32::NAN } else { *float }.to_bits();
     floats.iter().map(bits).collect()
+}
+
+/// Runs a kernel with one and with three threads, and row by row.
+pub fn assert_pictures_equal<E: Copy + Default + Send + Sync + 'static>(
+    kernel: &(dyn PictureKernel<E> + 'static),
+    input: &[E],
+    results: usize,
+    name: &str,
+    equal: impl Fn(&[E]) -> bool,
+) {
+    for threads in [1, 3] {
+        let mut workers = Workers::new(threads, KernelChoice::default());
+        workers.reserve(1);
+        let mut output = vec![E::default(); results];
+        kernel.run_all(input, &mut output, &workers);
+        assert!(equal(&output), "{name}, {threads} threads");
+    }
+    let mut output = vec![E::default(); results];
+    let rows = output.chunks_exact_mut(kernel.row_elements().max(1));
+    rows.enumerate()
+        .for_each(|(number, row)| kernel.run(input, row, number));
+    assert!(equal(&output), "{name}, row by row");
 }

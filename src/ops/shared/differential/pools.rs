@@ -1,10 +1,7 @@
 //! Pools of any geometry.
 
-use super::{Numbers, Ran, assert_all_ran, bits, floats};
-use crate::fast::{
-    self, Element8, KernelChoice, PictureKernel, Pool2dFloatPrimitive, Pool2dPrimitive, Pooling,
-    Primitive, Workers,
-};
+use super::{Numbers, Ran, assert_all_ran, assert_pictures_equal, bits, floats};
+use crate::fast::{self, Element8, Pool2dFloatPrimitive, Pool2dPrimitive, Pooling, Primitive};
 use crate::fixedpoint::FusedActivation;
 use crate::ops::shared::{Axis, FloatRange, Padding, Pool2d, Reduce, float_range};
 
@@ -28,28 +25,6 @@ fn results(pool: &Pool2d) -> usize {
 
 fn values(pool: &Pool2d) -> usize {
     pool.batches * pool.rows.input * pool.columns.input * pool.channels
-}
-
-/// Runs a kernel with one and with three threads, and row by row.
-fn assert_equal<E: Copy + Default + Send + Sync + 'static>(
-    kernel: &(dyn PictureKernel<E> + 'static),
-    input: &[E],
-    results: usize,
-    name: &str,
-    equal: impl Fn(&[E]) -> bool,
-) {
-    for threads in [1, 3] {
-        let mut workers = Workers::new(threads, KernelChoice::default());
-        workers.reserve(1);
-        let mut output = vec![E::default(); results];
-        kernel.run_all(input, &mut output, &workers);
-        assert!(equal(&output), "{name}, {threads} threads");
-    }
-    let mut output = vec![E::default(); results];
-    let rows = output.chunks_exact_mut(kernel.row_elements().max(1));
-    rows.enumerate()
-        .for_each(|(number, row)| kernel.run(input, row, number));
-    assert!(equal(&output), "{name}, row by row");
 }
 
 /// Runs every variant beside `reference`, which takes a pool, its limits, its operand and the place of its result.
@@ -81,7 +56,7 @@ pub fn assert_variants_equal(
             };
             ran.insert(variant.name);
             let name = format!("{}, seed {seed}: {problem:?}", kernel.name());
-            assert_equal(&*kernel, &input, expected.len(), &name, |output| {
+            assert_pictures_equal(&*kernel, &input, expected.len(), &name, |output| {
                 output == expected
             });
         }
@@ -113,7 +88,7 @@ pub fn assert_float_variants_equal<R: Reduce<Value = f32>>(
             };
             ran.insert(variant.name);
             let name = format!("{}, seed {seed}: {problem:?}", kernel.name());
-            assert_equal(&*kernel, &input, expected.len(), &name, |output| {
+            assert_pictures_equal(&*kernel, &input, expected.len(), &name, |output| {
                 bits(output) == bits(&expected)
             });
         }
