@@ -7,7 +7,8 @@
 
 CPU time of one inference, the least of all inferences of all rounds, in microseconds; the peers take turns round by round, so that a
 machine that slows down slows all. With two threads it is wall time. Load and first inference are wall time of a fresh process. Each
-measurement is a process of its own: this script calls itself with --peer.
+measurement is a process of its own: this script calls itself with --peer. Behind `LD_PRELOAD=$PWD/without_avx512.so` both sides are
+measured without AVX-512: see benches/without_avx512.c.
 """
 import argparse
 import datetime
@@ -109,13 +110,15 @@ def main():
     processor = next((l.split(":")[1].strip() for l in open("/proc/cpuinfo") if l.startswith("model name")), "unknown")
     flags = next((l for l in open("/proc/cpuinfo") if l.startswith("flags")), "")
     vector = [name for name in ("avx2", "avx512bw", "avx512_vnni") if f" {name}" in flags]
+    if "without_avx512" in os.environ.get("LD_PRELOAD", ""):
+        vector = ["avx2", "AVX-512 hidden by without_avx512.so"]
     print("# Beside LiteRT's kernels\n")
     print(f"{datetime.date.today()}, {processor} ({platform.machine()}, {', '.join(vector)}), ai-edge-litert 2.3.0,")
     print(f"{options.rounds} rounds in turn, load average {os.getloadavg()[0]:.0f} on {os.cpu_count()} processors when it began.")
     print("One thread: least CPU time of an inference in microseconds. Two threads: least wall time. `x` is XNNPACK's time over")
     print("ours: above 1 we are faster. XNNPACK and ruy do not give the reference kernels' bits, ours do. Repeat: see `benches/peers.py`.\n")
-    print("| model | ours | XNNPACK | x | ruy | REF | REF / ours | ours 2t | XNNPACK 2t | ruy 2t | load + first: ours | XNNPACK |")
-    print("|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|")
+    print("| model | ours | XNNPACK | x | ruy | REF | REF / ours | ours 2t | XNNPACK 2t | x 2t | ruy 2t | load + first: ours | XNNPACK |")
+    print("|---|" + "---:|" * 12)
     ratios, refused = [], []
     for path in options.models:
         name = os.path.splitext(os.path.basename(path))[0]
@@ -128,10 +131,12 @@ def main():
         mine = found["ours1", "cpu_us"]
         ratio = found["xnnpack1", "cpu_us"] / mine
         ratios.append(ratio)
+        theirs2, mine2 = (found.get((who, "min_us")) for who in ("xnnpack2", "ours2"))
+        second = f"{theirs2 / mine2:.2f}" if theirs2 and mine2 else "-"
         reference = f"{found['ref1', 'cpu_us'] / mine:.1f}" if ("ref1", "cpu_us") in found else "-"
         print(
             f"| {name} | {mine:.0f} | {cell('xnnpack1')} | {ratio:.2f} | {cell('ruy1')} | {cell('ref1')} | {reference} "
-            f"| {cell('ours2', 'min_us')} | {cell('xnnpack2', 'min_us')} | {cell('ruy2', 'min_us')} | {both('ours1')} | {both('xnnpack1')} |",
+            f"| {cell('ours2', 'min_us')} | {cell('xnnpack2', 'min_us')} | {second} | {cell('ruy2', 'min_us')} | {both('ours1')} | {both('xnnpack1')} |",
             flush=True,
         )
     if ratios:
