@@ -1,7 +1,8 @@
 //! Sums of bytes over positions, channel by channel, scaled: MEAN and SUM of pictures.
 
 use super::aligned::Aligned;
-use super::lanes::{Lanes, Work, for_each_isa, same_pair};
+use super::lanes::{Lanes, for_each_isa, same_pair};
+use super::picture::{Rows, Vectors};
 use super::stage::StageVectors;
 use super::{Element8, PictureKernel, Primitive, Stage, Variant};
 
@@ -49,22 +50,19 @@ fn prepare<L: Lanes>(name: &'static str, problem: &ChannelSums) -> Option<Box<dy
     let lanes = L::detect()?;
     let zeros = problem.zero_point.wrapping_mul(problem.positions as i32);
     (problem.positions > 0).then(|| {
-        Box::new(Sums {
-            name,
-            lanes,
+        let sums = Sums {
             signed: problem.element.is_signed(),
             positions: problem.positions,
             channels: problem.channels,
             start: zeros.wrapping_neg(),
             ones: same_pair::<L>([1, 1]),
             stage: StageVectors::new::<L>(problem.stage.clone(), &vec![0; 2 * L::N]),
-        }) as Box<dyn PictureKernel>
+        };
+        Vectors::boxed(name, lanes, sums)
     })
 }
 
-struct Sums<L: Lanes> {
-    name: &'static str,
-    lanes: L,
+struct Sums {
     signed: bool,
     positions: usize,
     channels: usize,
@@ -74,11 +72,7 @@ struct Sums<L: Lanes> {
     stage: StageVectors,
 }
 
-impl<L: Lanes> PictureKernel for Sums<L> {
-    fn name(&self) -> &'static str {
-        self.name
-    }
-
+impl<L: Lanes> Rows<L> for Sums {
     fn row_elements(&self) -> usize {
         self.channels
     }
@@ -87,47 +81,25 @@ impl<L: Lanes> PictureKernel for Sums<L> {
         (TASK_VALUES / self.positions).max(1)
     }
 
-    fn run(&self, input: &[u8], output: &mut [u8], first: usize) {
-        self.lanes.run(Run {
-            sums: self,
-            input,
-            output,
-            first,
-        });
-    }
-}
-
-/// One call of [`PictureKernel::run`].
-struct Run<'a, L: Lanes> {
-    sums: &'a Sums<L>,
-    input: &'a [u8],
-    output: &'a mut [u8],
-    first: usize,
-}
-
-impl<L: Lanes> Work for Run<'_, L> {
-    type Output = ();
-
     #[inline(always)]
-    fn run<M: Lanes>(self, _: M) {
-        let s = self.sums;
-        let picture = s.positions * s.channels;
-        let results = self.output.chunks_exact_mut(s.channels.max(1));
-        for (number, results) in (self.first..).zip(results) {
-            let picture = &self.input[number * picture..][..picture];
-            match s.signed {
-                true => s.picture::<true>(picture, results),
-                false => s.picture::<false>(picture, results),
+    fn run(&self, lanes: L, input: &[u8], output: &mut [u8], first: usize) {
+        let picture = self.positions * self.channels;
+        let results = output.chunks_exact_mut(self.channels.max(1));
+        for (number, results) in (first..).zip(results) {
+            let picture = &input[number * picture..][..picture];
+            match self.signed {
+                true => self.picture::<L, true>(lanes, picture, results),
+                false => self.picture::<L, false>(lanes, picture, results),
             }
         }
     }
 }
 
-impl<L: Lanes> Sums<L> {
+impl Sums {
     /// The results of one picture, a block of channels at a time.
     #[inline(always)]
-    fn picture<const SIGNED: bool>(&self, picture: &[u8], results: &mut [u8]) {
-        let (lanes, stage) = (self.lanes, self.stage.view());
+    fn picture<L: Lanes, const SIGNED: bool>(&self, lanes: L, picture: &[u8], results: &mut [u8]) {
+        let stage = self.stage.view();
         let (limits, scales) = (stage.limits(lanes), stage.at::<L, 2>(lanes, 0));
         let ones = lanes.pair_weights(self.ones.slice());
         for (block, results) in results.chunks_mut(2 * L::N).enumerate() {

@@ -7,7 +7,8 @@
 //! have 16 bits, and no float32 operation of the reference would round: a form in words serves all types. Other weights take
 //! the reference's own arithmetic, 32-bit integers or float32 in its order.
 
-use super::lanes::{Lanes, Work, for_each_isa};
+use super::lanes::{Lanes, for_each_isa};
+use super::picture::{Rows, Vectors};
 use super::{Element8, PictureKernel, Primitive, Variant};
 use crate::fixedpoint::Rounding;
 
@@ -110,9 +111,7 @@ fn kernel<L: Lanes, F: Form>(
 ) -> Box<dyn PictureKernel> {
     let same = |a: &Tap<_>, b: &Tap<_>| (a.lower, a.upper) == (b.lower, b.upper);
     let runs = columns.chunk_by(same).map(|run| run.len()).collect();
-    Box::new(Resize {
-        name,
-        lanes,
+    let resize = Resize {
         form,
         height: problem.height,
         width: problem.width,
@@ -120,7 +119,8 @@ fn kernel<L: Lanes, F: Form>(
         rows,
         columns,
         runs,
-    })
+    };
+    Vectors::boxed(name, lanes, resize)
 }
 
 /// Positions along an axis with the shares of the lower and the upper neighbour.
@@ -312,9 +312,7 @@ impl Form for InReal {
 }
 
 /// A resizing with the shares of all positions.
-struct Resize<L: Lanes, F: Form> {
-    name: &'static str,
-    lanes: L,
+struct Resize<F: Form> {
     form: F,
     height: usize,
     width: usize,
@@ -325,11 +323,7 @@ struct Resize<L: Lanes, F: Form> {
     runs: Box<[usize]>,
 }
 
-impl<L: Lanes, F: Form> PictureKernel for Resize<L, F> {
-    fn name(&self) -> &'static str {
-        self.name
-    }
-
+impl<L: Lanes, F: Form> Rows<L> for Resize<F> {
     fn row_elements(&self) -> usize {
         self.columns.len() * self.channels
     }
@@ -338,49 +332,24 @@ impl<L: Lanes, F: Form> PictureKernel for Resize<L, F> {
         TASK_BYTES
     }
 
-    fn run(&self, input: &[u8], output: &mut [u8], first: usize) {
-        self.lanes.run(Run {
-            resize: self,
-            input,
-            output,
-            first,
-        });
-    }
-}
-
-/// One call of [`PictureKernel::run`].
-struct Run<'a, L: Lanes, F: Form> {
-    resize: &'a Resize<L, F>,
-    input: &'a [u8],
-    output: &'a mut [u8],
-    first: usize,
-}
-
-impl<L: Lanes, F: Form> Work for Run<'_, L, F> {
-    type Output = ();
-
     #[inline(always)]
-    fn run<M: Lanes>(self, _: M) {
-        let r = self.resize;
-        let line = r.width * r.channels;
-        if r.row_elements() == 0 {
-            return;
-        }
-        for (number, output) in self.output.chunks_exact_mut(r.row_elements()).enumerate() {
-            let number = self.first + number;
-            let row = &r.rows[number % r.rows.len()];
-            let picture = &self.input[number / r.rows.len() * r.height * line..];
+    fn run(&self, _: L, input: &[u8], output: &mut [u8], first: usize) {
+        let line = self.width * self.channels;
+        let row = (self.columns.len() * self.channels).max(1);
+        for (number, output) in (first..).zip(output.chunks_exact_mut(row)) {
+            let row = &self.rows[number % self.rows.len()];
+            let picture = &input[number / self.rows.len() * self.height * line..];
             let lines = [row.lower, row.upper].map(|y| &picture[y * line..][..line]);
-            match r.channels {
-                16.. => r.row::<16>(lines, row.weight, output),
-                8.. => r.row::<8>(lines, row.weight, output),
-                _ => r.narrow_row(lines, row.weight, output),
+            match self.channels {
+                16.. => self.row::<16>(lines, row.weight, output),
+                8.. => self.row::<8>(lines, row.weight, output),
+                _ => self.narrow_row(lines, row.weight, output),
             }
         }
     }
 }
 
-impl<L: Lanes, F: Form> Resize<L, F> {
+impl<F: Form> Resize<F> {
     /// A row of at least `B` channels, block after block; the last may overlap the one before.
     #[inline(always)]
     fn row<const B: usize>(&self, lines: [&[u8]; 2], shares: [F::Number; 2], output: &mut [u8]) {

@@ -9,8 +9,8 @@ mod geometry;
 mod spread;
 
 use super::lanes::floats::{limits, store};
-use super::lanes::{Lanes, Work, for_each_isa};
-use super::picture::PictureKernel;
+use super::lanes::{Lanes, for_each_isa};
+use super::picture::{PictureKernel, Rows, Vectors};
 use super::{Primitive, TASK_MACS, Variant, Window};
 use geometry::{Copied, Geometry, MOST_COPIED, Taps};
 use spread::Spread;
@@ -77,8 +77,8 @@ fn prepare<L: Lanes>(
     if group_channels < FEWEST {
         return None;
     }
-    if let Some(spread) = Spread::new(name, lanes, problem) {
-        return Some(Box::new(spread));
+    if let Some(spread) = Spread::new(lanes, problem) {
+        return Some(Vectors::boxed(name, lanes, spread));
     }
     let geometry = Geometry::new(problem, problem.rows, problem.columns)?;
     let steps = geometry.steps.len();
@@ -110,8 +110,7 @@ fn prepare<L: Lanes>(
             }
         }
     }
-    Some(Box::new(Packed {
-        name,
+    let packed = Packed {
         lanes,
         copied: Copied::new(problem),
         geometry,
@@ -119,7 +118,8 @@ fn prepare<L: Lanes>(
         blocks: blocks.into(),
         packed: packed.into(),
         range: problem.range,
-    }))
+    };
+    Some(Vectors::boxed(name, lanes, packed))
 }
 
 /// Neighbouring output channels of a group.
@@ -135,7 +135,6 @@ struct Block {
 }
 
 struct Packed<L> {
-    name: &'static str,
     lanes: L,
     geometry: Geometry,
     copied: Option<Copied>,
@@ -146,11 +145,7 @@ struct Packed<L> {
     range: (f32, f32),
 }
 
-impl<L: Lanes> PictureKernel<f32> for Packed<L> {
-    fn name(&self) -> &'static str {
-        self.name
-    }
-
+impl<L: Lanes> Rows<L, f32> for Packed<L> {
     fn row_elements(&self) -> usize {
         let columns = self.geometry.columns.output;
         columns.saturating_mul(self.output_channels)
@@ -168,52 +163,29 @@ impl<L: Lanes> PictureKernel<f32> for Packed<L> {
         size_of_val(&*self.packed) + self.geometry.steps.bytes() + copied
     }
 
-    fn run(&self, input: &[f32], output: &mut [f32], first: usize) {
-        self.lanes.run(Run {
-            packed: self,
-            input,
-            output,
-            first,
-        });
-    }
-}
-
-/// One call of [`PictureKernel::run`].
-struct Run<'a, L> {
-    packed: &'a Packed<L>,
-    input: &'a [f32],
-    output: &'a mut [f32],
-    first: usize,
-}
-
-impl<L: Lanes> Work for Run<'_, L> {
-    type Output = ();
-
     #[inline(always)]
-    fn run<M: Lanes>(self, _: M) {
-        let p = self.packed;
-        let g = &p.geometry;
+    fn run(&self, _: L, input: &[f32], output: &mut [f32], first: usize) {
+        let g = &self.geometry;
         let row = g.columns.input * g.input_channels;
         let picture = g.rows.input * row;
+        let result = self.row_elements().max(1);
         // Loops: a closure may stay a call and lose the vectors.
-        let Some(copied) = &p.copied else {
-            let rows = self.output.chunks_exact_mut(p.row_elements().max(1));
-            for (number, output) in (self.first..).zip(rows) {
+        let Some(copied) = &self.copied else {
+            for (number, output) in (first..).zip(output.chunks_exact_mut(result)) {
                 let (batch, y) = (number / g.rows.output, number % g.rows.output);
-                p.blocks(g, &self.input[batch * picture..][..picture], y, output);
+                self.blocks(g, &input[batch * picture..][..picture], y, output);
             }
             return;
         };
         let mut copies = [0.0; MOST_COPIED];
-        let result = p.row_elements().max(1);
-        let (mut first, mut output) = (self.first, self.output);
+        let (mut first, mut output) = (first, output);
         while output.len() >= result {
             let (batch, y, rows) = copied.band.from(first, output.len() / result);
             let (band, rest) = output.split_at_mut(rows * result);
-            let picture = &self.input[batch * picture..][..picture];
+            let picture = &input[batch * picture..][..picture];
             copied.copy(picture, row, y, rows, &mut copies);
             for (y, output) in band.chunks_exact_mut(result).enumerate() {
-                p.blocks(&copied.geometry, &copies, y, output);
+                self.blocks(&copied.geometry, &copies, y, output);
             }
             first += rows;
             output = rest;

@@ -6,9 +6,10 @@
 
 use super::band::Band;
 use super::{Conv2dFloat, HALF};
+use crate::fast::lanes::Lanes;
 use crate::fast::lanes::floats::{Steps, add_products, limits, store};
-use crate::fast::lanes::{Lanes, Work};
-use crate::fast::{PictureKernel, TASK_MACS, Window};
+use crate::fast::picture::Rows;
+use crate::fast::{TASK_MACS, Window};
 
 /// Numbers of a band at most: they stand on the stack.
 const MOST: usize = 4096;
@@ -24,7 +25,6 @@ const FEW: usize = 2;
 const POSITIONS: usize = MANY * PAIR;
 
 pub(super) struct Spread<L> {
-    name: &'static str,
     lanes: L,
     rows: Window,
     columns: Window,
@@ -44,7 +44,7 @@ pub(super) struct Spread<L> {
 
 impl<L: Lanes> Spread<L> {
     /// A kernel for `problem`, if copies are read more than once and a band of them is small.
-    pub(super) fn new(name: &'static str, lanes: L, problem: &Conv2dFloat<'_>) -> Option<Self> {
+    pub(super) fn new(lanes: L, problem: &Conv2dFloat<'_>) -> Option<Self> {
         let p = problem;
         let (rows, columns) = (p.rows, p.columns);
         let groups = p.input_channels / p.filter_channels;
@@ -86,7 +86,6 @@ impl<L: Lanes> Spread<L> {
             }
         }
         Some(Self {
-            name,
             lanes,
             rows,
             columns,
@@ -103,11 +102,7 @@ impl<L: Lanes> Spread<L> {
     }
 }
 
-impl<L: Lanes> PictureKernel<f32> for Spread<L> {
-    fn name(&self) -> &'static str {
-        self.name
-    }
-
+impl<L: Lanes> Rows<L, f32> for Spread<L> {
     fn row_elements(&self) -> usize {
         self.columns.output * self.output_channels
     }
@@ -120,46 +115,19 @@ impl<L: Lanes> PictureKernel<f32> for Spread<L> {
         size_of_val(&*self.packed) + self.steps.bytes()
     }
 
-    fn run(&self, input: &[f32], output: &mut [f32], first: usize) {
-        self.lanes.run(Run {
-            spread: self,
-            input,
-            output,
-            first,
-        });
-    }
-}
-
-/// One call of [`PictureKernel::run`].
-struct Run<'a, L> {
-    spread: &'a Spread<L>,
-    input: &'a [f32],
-    output: &'a mut [f32],
-    first: usize,
-}
-
-impl<L: Lanes> Work for Run<'_, L> {
-    type Output = ();
-
     #[inline(always)]
-    fn run<M: Lanes>(self, _: M) {
-        let s = self.spread;
-        let picture = s.rows.input * s.columns.input * s.input_channels;
+    fn run(&self, _: L, input: &[f32], output: &mut [f32], first: usize) {
+        let picture = self.rows.input * self.columns.input * self.input_channels;
         let mut copies = [0.0; MOST];
-        let result = s.row_elements().max(1);
-        let (mut first, mut output) = (self.first, self.output);
+        let result = self.row_elements().max(1);
+        let (mut first, mut output) = (first, output);
         while output.len() >= result {
-            let (batch, y, rows) = s.band.from(first, output.len() / result);
+            let (batch, y, rows) = self.band.from(first, output.len() / result);
             let (band, rest) = output.split_at_mut(rows * result);
-            s.copy(
-                &self.input[batch * picture..][..picture],
-                y,
-                rows,
-                &mut copies,
-            );
+            self.copy(&input[batch * picture..][..picture], y, rows, &mut copies);
             for (row, output) in band.chunks_exact_mut(result).enumerate() {
-                let windows = &copies[row * s.rows.stride * s.input_channels * s.line..];
-                s.row(windows, output);
+                let windows = &copies[row * self.rows.stride * self.input_channels * self.line..];
+                self.row(windows, output);
             }
             first += rows;
             output = rest;

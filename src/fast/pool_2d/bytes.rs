@@ -4,7 +4,8 @@
 
 use super::windows::Reduce;
 use super::{PoolWindows, Pooling};
-use crate::fast::lanes::{Lanes, Work, for_each_isa};
+use crate::fast::lanes::{Lanes, for_each_isa};
+use crate::fast::picture::{Rows, Vectors};
 use crate::fast::{Element8, PictureKernel, Primitive, Variant};
 
 /// A pool of bytes.
@@ -57,84 +58,42 @@ const MOST_TAPS: usize = 1 << 16;
 fn prepare<L: Lanes>(name: &'static str, problem: &Pool2d) -> Option<Box<dyn PictureKernel>> {
     let lanes = L::detect()?;
     let suits = problem.windows.fill_blocks() && problem.windows.most_taps() <= MOST_TAPS;
-    suits.then(|| {
-        Box::new(Pool {
-            name,
-            lanes,
-            problem: *problem,
-        }) as Box<dyn PictureKernel>
-    })
+    suits.then(|| Vectors::boxed(name, lanes, *problem))
 }
 
-struct Pool<L: Lanes> {
-    name: &'static str,
-    lanes: L,
-    problem: Pool2d,
-}
-
-impl<L: Lanes> PictureKernel for Pool<L> {
-    fn name(&self) -> &'static str {
-        self.name
-    }
-
+impl<L: Lanes> Rows<L> for Pool2d {
     fn row_elements(&self) -> usize {
-        self.problem.windows.row_elements()
+        self.windows.row_elements()
     }
 
     fn task_elements(&self) -> usize {
-        self.problem.windows.task_elements()
+        self.windows.task_elements()
     }
-
-    fn run(&self, input: &[u8], output: &mut [u8], first: usize) {
-        self.lanes.run(Run {
-            problem: &self.problem,
-            input,
-            output,
-            first,
-        });
-    }
-}
-
-/// One call of [`PictureKernel::run`].
-struct Run<'a> {
-    problem: &'a Pool2d,
-    input: &'a [u8],
-    output: &'a mut [u8],
-    first: usize,
-}
-
-impl Work for Run<'_> {
-    type Output = ();
 
     #[inline(always)]
-    fn run<L: Lanes>(self, _: L) {
-        match self.problem.element {
-            Element8::Int8 => self.of::<i8>(),
-            Element8::UInt8 => self.of::<u8>(),
+    fn run(&self, _: L, input: &[u8], output: &mut [u8], first: usize) {
+        match self.element {
+            Element8::Int8 => self.of::<i8>(input, output, first),
+            Element8::UInt8 => self.of::<u8>(input, output, first),
         }
     }
 }
 
-impl Run<'_> {
+impl Pool2d {
     #[inline(always)]
-    fn of<T: Value>(self) {
-        let (low, high) = self.problem.clamp;
-        match self.problem.pooling {
-            Pooling::Max => self.reduce(Max([low, high].map(T::of))),
-            Pooling::Mean if self.problem.windows.most_taps() <= SHORT_TAPS => {
-                self.reduce(Mean::<T, i16>::new(low, high));
+    fn of<T: Value>(&self, input: &[u8], output: &mut [u8], first: usize) {
+        let (low, high) = self.clamp;
+        let input: &[T] = bytemuck::cast_slice(input);
+        let (output, windows) = (bytemuck::cast_slice_mut(output), &self.windows);
+        match self.pooling {
+            Pooling::Max => windows.reduce(Max([low, high].map(T::of)), input, output, first),
+            Pooling::Mean if windows.most_taps() <= SHORT_TAPS => {
+                windows.reduce(Mean::<T, i16>::new(low, high), input, output, first);
             }
-            Pooling::Mean => self.reduce(Mean::<T, i32>::new(low, high)),
+            Pooling::Mean => {
+                windows.reduce(Mean::<T, i32>::new(low, high), input, output, first);
+            }
         }
-    }
-
-    #[inline(always)]
-    fn reduce<R: Reduce<Value: Value>>(self, reduce: R) {
-        let output = bytemuck::cast_slice_mut(self.output);
-        let input = bytemuck::cast_slice(self.input);
-        self.problem
-            .windows
-            .reduce(reduce, input, output, self.first);
     }
 }
 

@@ -2,7 +2,8 @@
 
 use super::windows::Reduce;
 use super::{PoolWindows, Pooling};
-use crate::fast::lanes::{Lanes, Work, for_each_isa};
+use crate::fast::lanes::{Lanes, for_each_isa};
+use crate::fast::picture::{Rows, Vectors};
 use crate::fast::{PictureKernel, Primitive, Variant};
 use crate::fixedpoint::limit;
 
@@ -50,65 +51,23 @@ fn prepare<L: Lanes>(
     problem: &Pool2dFloat,
 ) -> Option<Box<dyn PictureKernel<f32>>> {
     let lanes = L::detect()?;
-    problem.windows.fill_blocks().then(|| {
-        Box::new(Pool {
-            name,
-            lanes,
-            problem: *problem,
-        }) as Box<dyn PictureKernel<f32>>
-    })
+    let suits = problem.windows.fill_blocks();
+    suits.then(|| Vectors::boxed(name, lanes, *problem))
 }
 
-struct Pool<L: Lanes> {
-    name: &'static str,
-    lanes: L,
-    problem: Pool2dFloat,
-}
-
-impl<L: Lanes> PictureKernel<f32> for Pool<L> {
-    fn name(&self) -> &'static str {
-        self.name
-    }
-
+impl<L: Lanes> Rows<L, f32> for Pool2dFloat {
     fn row_elements(&self) -> usize {
-        self.problem.windows.row_elements()
+        self.windows.row_elements()
     }
 
     fn task_elements(&self) -> usize {
-        self.problem.windows.task_elements()
+        self.windows.task_elements()
     }
-
-    fn run(&self, input: &[f32], output: &mut [f32], first: usize) {
-        self.lanes.run(Run {
-            problem: &self.problem,
-            input,
-            output,
-            first,
-        });
-    }
-}
-
-/// One call of [`PictureKernel::run`].
-struct Run<'a> {
-    problem: &'a Pool2dFloat,
-    input: &'a [f32],
-    output: &'a mut [f32],
-    first: usize,
-}
-
-impl Work for Run<'_> {
-    type Output = ();
 
     #[inline(always)]
-    fn run<L: Lanes>(self, _: L) {
-        let Self {
-            problem,
-            input,
-            output,
-            first,
-        } = self;
-        let (windows, range) = (problem.windows, problem.range);
-        match problem.pooling {
+    fn run(&self, _: L, input: &[f32], output: &mut [f32], first: usize) {
+        let (windows, range) = (&self.windows, self.range);
+        match self.pooling {
             Pooling::Max => windows.reduce(Max { range }, input, output, first),
             Pooling::Mean => windows.reduce(Mean { range, count: 1.0 }, input, output, first),
         }
