@@ -105,10 +105,13 @@ impl dyn ConvKernel {
         let macs = self.row_macs().saturating_mul(rows);
         let tasks = workers.pieces(macs, self.task_macs());
         if self.splits_channels() {
-            let step = channels.div_ceil(tasks);
-            let step = step.next_multiple_of(self.channel_step());
+            let step = |pieces| {
+                let step = channels.div_ceil(pieces);
+                step.next_multiple_of(self.channel_step())
+            };
             let held = PART_RESULTS / rows.max(1) / self.channel_step() * self.channel_step();
             if rows == 1 {
+                let step = step(tasks);
                 return workers.split(output, step, &|number, piece, workspace| {
                     let channels = number * step..number * step + piece.len();
                     let part = Part {
@@ -119,7 +122,9 @@ impl dyn ConvKernel {
                 });
             }
             if tasks > 1 && held > 0 && channels > rows && self.row_macs() >= FAR_WEIGHTS {
-                return self.run_channels(operands, output, step.min(held), workers);
+                // One piece a thread: each copies what all rows read.
+                let step = step(workers.threads()).min(held);
+                return self.run_channels(operands, output, step, workers);
             }
         }
         let step = rows.div_ceil(tasks).max(1);
