@@ -90,7 +90,8 @@ pub fn add_products<L: Lanes, const V: usize, const P: usize, const SPREAD: bool
     let reach = (steps.greatest - steps.least) as usize + read;
     let reach = (P - 1).saturating_mul(stride).saturating_add(reach);
     let weights = &weights[..steps.offsets.len() * V * L::N];
-    assert!(reach <= activations.len() || steps.offsets.is_empty());
+    let inside = reach <= activations.len() || steps.offsets.is_empty();
+    assert!(inside, "steps reach beyond the activations");
     let (activations, mut weights) = (activations.as_ptr(), weights.as_ptr());
     let mut totals = *sums;
     for &offset in steps.offsets {
@@ -170,5 +171,77 @@ pub fn store<L: Lanes, const V: usize>(
             lanes.store_sums(results, &mut array);
             to.copy_from_slice(&array[..to.len()]);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fast::lanes::Portable;
+
+    const N: usize = Portable::N;
+
+    fn numbers(len: usize, by: f32) -> Vec<f32> {
+        (0..len).map(|i| (i * i % 11) as f32 * by - 1.0).collect()
+    }
+
+    /// The results of positions `stride` apart, computed one by one.
+    fn check<const V: usize, const P: usize, const SPREAD: bool>(stride: usize, offsets: &[u32]) {
+        let steps = Steps::new(offsets.into());
+        let weights = numbers(offsets.len() * V * N, 0.25);
+        let most = offsets.iter().copied().max().unwrap_or(0) as usize;
+        let width = if SPREAD { V * N } else { 1 };
+        let activations = numbers((P - 1) * stride + most + width, 0.5);
+        let bias = numbers(V * N, 3.0);
+        let mut sums = [[Portable.splat_sum(0); V]; P];
+        let run = steps.all();
+        add_products::<_, V, P, SPREAD>(Portable, &mut sums, &activations, stride, run, &weights);
+        let range = (-20.0, 30.0);
+        for (position, sums) in sums.into_iter().enumerate() {
+            let expected: Vec<f32> = (0..V * N)
+                .map(|lane| {
+                    let mut sum = 0.0;
+                    for (step, &offset) in offsets.iter().enumerate() {
+                        let at = position * stride + offset as usize;
+                        let activation = activations[at + if SPREAD { lane } else { 0 }];
+                        sum += activation * weights[step * V * N + lane];
+                    }
+                    (sum + bias[lane]).clamp(-20.0, 30.0)
+                })
+                .collect();
+            for room in [V * N, V * N - 3] {
+                let mut results = vec![0.0; room];
+                let limits = limits(Portable, range);
+                store(Portable, sums, &bias, limits, &mut results);
+                assert_eq!(results, expected[..room], "position {position}");
+            }
+        }
+    }
+
+    #[test]
+    fn positions_read_one_number_a_step_or_a_vector() {
+        check::<1, 3, false>(2, &[0, 1, 5, 6]);
+        check::<2, 2, false>(1, &[3, 0, 7]);
+        check::<1, 2, true>(N, &[0, 8, 2]);
+        check::<2, 1, true>(0, &[1, 4]);
+        check::<1, 1, false>(0, &[]);
+    }
+
+    #[test]
+    fn parts_begin_where_their_least_step_reads() {
+        let ascending = Steps::new([2, 3, 7].into());
+        assert_eq!(ascending.part(1..3).begin(), 3);
+        let mixed = Steps::new([4, 9, 1].into());
+        assert_eq!(mixed.part(0..3).begin(), 1);
+        assert_eq!(mixed.part(0..2).begin(), 4);
+    }
+
+    #[test]
+    #[should_panic(expected = "reach")]
+    fn steps_beyond_the_activations_are_refused() {
+        let steps = Steps::new([0, 4].into());
+        let mut sums = [[Portable.splat_sum(0)]; 2];
+        let weights = [1.0; 2 * N];
+        add_products::<_, 1, 2, false>(Portable, &mut sums, &[0.0; 5], 1, steps.all(), &weights);
     }
 }
