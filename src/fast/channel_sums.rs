@@ -2,7 +2,7 @@
 
 use super::aligned::Aligned;
 use super::lanes::{Lanes, for_each_isa, same_pair};
-use super::picture::{Rows, Vectors};
+use super::picture::{Rows, TASK_VALUES, Vectors};
 use super::stage::StageVectors;
 use super::{Element8, PictureKernel, Primitive, Stage, Variant};
 
@@ -20,9 +20,6 @@ pub struct ChannelSums {
     /// From sums of numbers without their zero point to results: one channel's.
     pub stage: Stage,
 }
-
-/// Values that are worth a thread's attention.
-const TASK_VALUES: usize = 100_000;
 
 macro_rules! list {
     ($($(#[$cfg:meta])* $isa:literal => $lanes:ty,)*) => {

@@ -3,6 +3,9 @@
 use super::Workers;
 use super::lanes::{Lanes, Work};
 
+/// Values that are worth a thread's attention where they are summed or compared.
+pub(super) const TASK_VALUES: usize = 100_000;
+
 /// A prepared operator on pictures (NHWC), of bytes unless `E` says otherwise.
 pub trait PictureKernel<E = u8>: Send + Sync {
     /// `<primitive>.<isa>`.

@@ -92,16 +92,13 @@ pub(super) struct Copied {
 }
 
 impl Copied {
-    /// Those for `problem`, where some window reaches beyond the picture and a copy is small. A zero changes no sum: it begins with 0,
-    /// so it is never -0, and weights are finite.
+    /// Those for `problem`, where some window reaches beyond the picture and a copy is small.
     pub fn new(problem: &Conv2dFloat<'_>) -> Option<Self> {
         let (rows, columns) = (problem.rows, problem.columns);
         let last = columns.output.checked_sub(1)?.checked_mul(columns.stride)?;
         let reach = columns.taps.checked_sub(1)?.checked_mul(columns.dilation)?;
         let width = last.checked_add(reach)?.checked_add(1)?;
-        let pads = rows.pads() || columns.pads();
-        let finite = || problem.filter.iter().all(|weight| weight.is_finite());
-        if !pads || columns.before > width || !finite() {
+        if !problem.pads() || columns.before > width || !problem.bears_zeros() {
             return None;
         }
         let row = width.checked_mul(problem.input_channels)?;

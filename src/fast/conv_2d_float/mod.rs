@@ -34,6 +34,19 @@ pub struct Conv2dFloat<'a> {
     pub range: (f32, f32),
 }
 
+impl Conv2dFloat<'_> {
+    /// Whether some window reaches beyond the picture.
+    fn pads(&self) -> bool {
+        self.rows.pads() || self.columns.pads()
+    }
+
+    /// Whether zeros around the picture change no sum: it begins with 0, so it is never -0, but an infinite weight makes one that is
+    /// no number.
+    fn bears_zeros(&self) -> bool {
+        self.filter.iter().all(|weight| weight.is_finite())
+    }
+}
+
 macro_rules! list {
     ($($(#[$cfg:meta])* $isa:literal => $lanes:ty,)*) => {
         &[$($(#[$cfg])* Variant {

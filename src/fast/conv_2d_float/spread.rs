@@ -1,8 +1,7 @@
 //! Convolutions whose output channels fill half a vector; their activations are copied once for each channel.
 //!
 //! A vector of the copies then has what the output channels of two neighbouring positions read: their products are those of vectors as
-//! they stand in memory. The copies hold a band of rows with zeros around the picture. A zero changes no sum: it begins with 0, so it
-//! is never -0, and weights are finite.
+//! they stand in memory. The copies hold a band of rows with zeros around the picture.
 
 use super::band::Band;
 use super::{Conv2dFloat, HALF};
@@ -54,8 +53,7 @@ impl<L: Lanes> Spread<L> {
             && columns.taps > 1
             && columns.stride == 1
             && columns.output >= POSITIONS;
-        let finite = || p.filter.iter().all(|weight| weight.is_finite());
-        if !suits || (rows.pads() || columns.pads()) && !finite() {
+        if !suits || p.pads() && !p.bears_zeros() {
             return None;
         }
         let positions = columns.output.checked_next_multiple_of(POSITIONS)? - 1;

@@ -16,6 +16,3 @@ pub enum Pooling {
     /// The mean, rounded half away from zero where results are integers.
     Mean,
 }
-
-/// Values of windows that are worth a thread's attention.
-const TASK_VALUES: usize = 100_000;

@@ -1,7 +1,7 @@
 //! The walk over the windows of a pool.
 
-use super::TASK_VALUES;
 use crate::fast::Window;
+use crate::fast::picture::TASK_VALUES;
 use std::ops::Range;
 
 /// Windows that slide over pictures (NHWC); padding does not count.

@@ -157,24 +157,38 @@ fn bits(floats: &[f32]) -> Vec<u32> {
     floats.iter().map(bits).collect()
 }
 
-/// Runs a kernel with one and with three threads, and row by row.
-pub fn assert_pictures_equal<E: Copy + Default + Send + Sync + 'static>(
-    kernel: &(dyn PictureKernel<E> + 'static),
+/// Runs every variant of `P` on a problem with one and with three threads, and row by row.
+pub fn assert_pictures_equal<E, P>(
+    problem: &P::Problem<'_>,
     input: &[E],
     results: usize,
     name: &str,
+    ran: &mut Ran,
     equal: impl Fn(&[E]) -> bool,
-) {
-    for threads in [1, 3] {
+) where
+    E: Copy + Default + Send + Sync + 'static,
+    P: Primitive<Kernel = dyn PictureKernel<E>>,
+{
+    let workers = [1, 3].map(|threads| {
         let mut workers = Workers::new(threads, KernelChoice::default());
         workers.reserve(1);
+        workers
+    });
+    for variant in P::variants() {
+        let Some(kernel) = (variant.prepare)(problem) else {
+            continue;
+        };
+        ran.insert(variant.name);
+        let name = format!("{}, {name}", kernel.name());
+        for workers in &workers {
+            let mut output = vec![E::default(); results];
+            kernel.run_all(input, &mut output, workers);
+            assert!(equal(&output), "{name}, {} threads", workers.threads());
+        }
         let mut output = vec![E::default(); results];
-        kernel.run_all(input, &mut output, &workers);
-        assert!(equal(&output), "{name}, {threads} threads");
+        let rows = output.chunks_exact_mut(kernel.row_elements().max(1));
+        rows.enumerate()
+            .for_each(|(number, row)| kernel.run(input, row, number));
+        assert!(equal(&output), "{name}, row by row");
     }
-    let mut output = vec![E::default(); results];
-    let rows = output.chunks_exact_mut(kernel.row_elements().max(1));
-    rows.enumerate()
-        .for_each(|(number, row)| kernel.run(input, row, number));
-    assert!(equal(&output), "{name}, row by row");
 }
